@@ -1,0 +1,27 @@
+// A complete wish for nginx, for tests that change one thing of it.
+
+import type { NginxWish } from "../../agent/plan/plan-configuration.ts";
+
+export const wish: NginxWish = {
+  stateDir: "/s",
+  runDir: "/s/run",
+  pushSocket: "/s/run/push/push.sock",
+  luaDir: "/l",
+  snapshotDir: "/s/snapshot",
+  defaultCertificate: "/s/c",
+  defaultCertificateKey: "/s/k",
+  modules: [],
+  luaPackagePath: [],
+  workerProcesses: 0,
+  workerConnections: 1024,
+  workerShutdownTimeoutS: 240,
+  documentsDictMb: 32,
+  versionsDictMb: 8,
+  listeners: [{ address: "0.0.0.0", port: 80, tls: false }],
+  httpsPort: 443,
+  http2: "directive",
+  accessLog: { kind: "off" },
+  errorLog: "/s/log",
+  clientMaxBodyMb: 1,
+  user: null,
+};
