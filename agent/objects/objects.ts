@@ -1,0 +1,185 @@
+// The Kubernetes objects Headgate uses, trimmed to the fields it uses.
+// Both sources (an API server, a directory of manifests) give exactly these; nothing else of the agent
+// can tell which of the two an object came from, but for the text of `where` in messages.
+
+export type ObjectKind = "Ingress" | "IngressClass" | "Service" | "EndpointSlice" | "Secret";
+
+/** Names one object. `namespace` is "" for cluster-scoped kinds. */
+export interface ObjectRef {
+  readonly kind: ObjectKind;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** Where an object stands in a directory of manifests. `index` counts documents in the file from 0; `line` from 1. */
+export interface Position {
+  readonly file: string;
+  readonly index: number;
+  readonly line: number;
+}
+
+export interface Meta {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  /** metadata.creationTimestamp in milliseconds, or null where there is none (manifests). */
+  readonly createdAt: number | null;
+  /** Set by manifests only. Decides age where createdAt does not. */
+  readonly position: Position | null;
+  /** Only annotations that could be meant for an ingress controller, see `trimAnnotations`. */
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+export interface ServiceBackend {
+  readonly kind: "service";
+  readonly service: string;
+  readonly port: number | string;
+}
+/** An Ingress backend that is not a Service. Headgate refuses it by name. */
+export interface ResourceBackend {
+  readonly kind: "resource";
+  readonly apiGroup: string;
+  readonly resourceKind: string;
+  readonly name: string;
+}
+export type IngressBackend = ServiceBackend | ResourceBackend;
+
+export type PathType = "Exact" | "Prefix" | "ImplementationSpecific";
+
+export interface IngressPath {
+  readonly path: string;
+  readonly pathType: PathType;
+  readonly backend: IngressBackend;
+}
+export interface IngressRule {
+  /** "" for a rule without a host. */
+  readonly host: string;
+  /** Empty for a rule without `http`. */
+  readonly paths: readonly IngressPath[];
+}
+export interface IngressTls {
+  readonly hosts: readonly string[];
+  /** null: the default certificate. */
+  readonly secretName: string | null;
+}
+export interface Ingress {
+  readonly kind: "Ingress";
+  readonly meta: Meta;
+  readonly ingressClassName: string | null;
+  readonly defaultBackend: IngressBackend | null;
+  readonly tls: readonly IngressTls[];
+  readonly rules: readonly IngressRule[];
+}
+
+export interface IngressClass {
+  readonly kind: "IngressClass";
+  readonly meta: Meta;
+  readonly controller: string;
+  readonly isDefault: boolean;
+}
+
+export interface ServicePort {
+  /** "" for an unnamed port. */
+  readonly name: string;
+  readonly port: number;
+  readonly targetPort: number | string;
+  readonly protocol: string;
+  readonly appProtocol: string | null;
+}
+export interface Service {
+  readonly kind: "Service";
+  readonly meta: Meta;
+  readonly type: "ClusterIP" | "NodePort" | "LoadBalancer" | "ExternalName";
+  /** "None" for a headless Service, "" where there is none. */
+  readonly clusterIP: string;
+  readonly ports: readonly ServicePort[];
+}
+
+export interface Endpoint {
+  /** addresses[0], the only one that counts. */
+  readonly address: string;
+  readonly ready: boolean;
+  readonly serving: boolean;
+  readonly terminating: boolean;
+  readonly zone: string | null;
+}
+export interface EndpointSlicePort {
+  readonly name: string;
+  readonly port: number;
+  readonly protocol: string;
+}
+export interface EndpointSlice {
+  readonly kind: "EndpointSlice";
+  readonly meta: Meta;
+  /** Label kubernetes.io/service-name; slices without it are not kept. */
+  readonly service: string;
+  readonly addressType: "IPv4" | "IPv6" | "FQDN";
+  readonly ports: readonly EndpointSlicePort[];
+  readonly endpoints: readonly Endpoint[];
+}
+
+/** What was found out about tls.crt and tls.key when the Secret arrived. Times in milliseconds since 1970. */
+export type KeyPair =
+  | {
+      readonly kind: "good";
+      /** PEM: the leaf first, then its chain. */
+      readonly certificate: string;
+      readonly key: string;
+      /** Lower-case DNS names of the leaf (subjectAltName, else common name). */
+      readonly names: readonly string[];
+      readonly notBefore: number;
+      readonly notAfter: number;
+      /** SHA-256 of the leaf, lower-case hex. */
+      readonly fingerprint: string;
+    }
+  | { readonly kind: "bad"; readonly field: string; readonly message: string; readonly fix: string };
+
+export interface Secret {
+  readonly kind: "Secret";
+  readonly meta: Meta;
+  readonly type: string;
+  readonly keyPair: KeyPair;
+}
+
+export type KubernetesObject = Ingress | IngressClass | Service | EndpointSlice | Secret;
+
+/** One thing that is wrong with an object: the field by its path, what is wrong, and what to do. */
+export interface Fault {
+  readonly field: string;
+  readonly message: string;
+  readonly fix: string;
+}
+
+/** "Ingress shop/web", for messages. */
+export function refText(ref: ObjectRef): string {
+  return ref.namespace === "" ? `${ref.kind} ${ref.name}` : `${ref.kind} ${ref.namespace}/${ref.name}`;
+}
+
+/** The key of an object in maps; "/" stands in no Kubernetes name. */
+export function refKey(ref: ObjectRef): string {
+  return `${ref.kind}/${ref.namespace}/${ref.name}`;
+}
+
+export function refOf(object: KubernetesObject): ObjectRef {
+  return { kind: object.kind, namespace: object.meta.namespace, name: object.meta.name };
+}
+
+/** Orders objects by age, oldest first: creationTimestamp, then file and position, then namespace and name. */
+export function compareAge(a: Meta, b: Meta): number {
+  if (a.createdAt !== b.createdAt) {
+    if (a.createdAt === null) return 1;
+    if (b.createdAt === null) return -1;
+    return a.createdAt - b.createdAt;
+  }
+  if (a.position !== null && b.position !== null) {
+    const byPosition = compareText(a.position.file, b.position.file) || a.position.index - b.position.index;
+    if (byPosition !== 0) return byPosition;
+  }
+  return compareText(a.namespace, b.namespace) || compareText(a.name, b.name);
+}
+
+/** Byte-wise order of code units, the same on every machine (unlike localeCompare). */
+export function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

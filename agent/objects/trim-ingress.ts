@@ -1,0 +1,134 @@
+// Reading networking.k8s.io/v1: Ingress and IngressClass.
+
+import type { Ingress, IngressBackend, IngressClass, IngressPath, IngressRule, IngressTls } from "./objects.ts";
+import { fault, list, optional, type Reader, type Reading, record, required, text, unread } from "./readers.ts";
+import { isRecord, name, shown, wholeNumber, word } from "./readers.ts";
+import { labelName, objectName, type ReadMeta } from "./trim-meta.ts";
+
+// Far above what a person writes and what fits into etcd's 1.5 MB; here so that one object has an end.
+const RULES_MAX = 5_000;
+const PATHS_MAX = 5_000;
+const TLS_MAX = 5_000;
+
+const PATH_TYPES = ["Exact", "Prefix", "ImplementationSpecific"] as const;
+
+const readPort = record({
+  number: wholeNumber(1, 65_535),
+  name: optional(
+    name(/^(?=.*[a-z])[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'a port\'s name as the Service has it, like "http"', 63),
+  ),
+});
+const readServiceFields = record({
+  name: labelName,
+  port: required(servicePort, "port: {number: 80} or port: {name: http}"),
+});
+const readResourceFields = record({ apiGroup: text(""), kind: text(""), name: text("") });
+const readBackendFields = record({
+  service: optional(readServiceFields),
+  resource: optional(readResourceFields),
+});
+
+const readPath: Reader<IngressPath> = (value, field, reading) =>
+  readPathFields(hintOldFields(value, field, reading), field, reading);
+const readPathFields = record({
+  path: text(""),
+  pathType: word(PATH_TYPES, null),
+  backend: required(readBackend, "backend: {service: {name: …, port: {number: …}}}"),
+});
+const readRuleFields = record({
+  host: text(""),
+  http: optional(record({ paths: list(readPath, PATHS_MAX) })),
+});
+const readRule: Reader<IngressRule> = (value, field, reading) => {
+  const rule = readRuleFields(value, field, reading);
+  return { host: rule.host, paths: rule.http?.paths ?? [] };
+};
+const readTlsFields = record({ hosts: list(text(""), TLS_MAX), secretName: text("") });
+const readTls: Reader<IngressTls> = (value, field, reading) => {
+  const tls = readTlsFields(value, field, reading);
+  if (tls.secretName === "") return { hosts: tls.hosts, secretName: null };
+  return { hosts: tls.hosts, secretName: objectName(tls.secretName, `${field}.secretName`, reading) };
+};
+const readSpec = record({
+  ingressClassName: text(null),
+  defaultBackend: optional(readBackend),
+  rules: list(readRule, RULES_MAX),
+  tls: list(readTls, TLS_MAX),
+});
+const readIngressFields = record({
+  apiVersion: unread,
+  kind: unread,
+  metadata: unread,
+  spec: required(readSpec, "spec: with rules or a defaultBackend"),
+  status: unread,
+});
+const readClassFields = record({
+  apiVersion: unread,
+  kind: unread,
+  metadata: unread,
+  spec: required(record({ controller: text(""), parameters: unread }), "spec: {controller: …}"),
+});
+
+/** Reads an Ingress. Hosts and paths stay as written: what is wrong with one of them costs only its rule. */
+export function readIngress(raw: unknown, { meta }: ReadMeta, reading: Reading): Ingress {
+  const { spec } = readIngressFields(raw, "", reading);
+  if (reading.faults.length === 0 && spec.rules.length === 0 && spec.defaultBackend === null) {
+    fault(reading, "spec", "has neither rules nor a defaultBackend", "add one of them");
+  }
+  return {
+    kind: "Ingress",
+    meta,
+    // An empty name is no name: old servers and templates write "".
+    ingressClassName: spec.ingressClassName === "" ? null : spec.ingressClassName,
+    defaultBackend: spec.defaultBackend,
+    tls: spec.tls,
+    rules: spec.rules,
+  };
+}
+
+/** Reads an IngressClass. */
+export function readIngressClass(raw: unknown, { meta, annotations }: ReadMeta, reading: Reading): IngressClass {
+  const { spec } = readClassFields(raw, "", reading);
+  const isDefault = annotations["ingressclass.kubernetes.io/is-default-class"] === "true";
+  return { kind: "IngressClass", meta: { ...meta, annotations: {} }, controller: spec.controller, isDefault };
+}
+
+function servicePort(value: unknown, field: string, reading: Reading): number | string {
+  if (typeof value === "number" || typeof value === "string") {
+    const form = typeof value === "number" ? "number" : "name";
+    fault(reading, field, `is ${shown(value)}, not a map`, `write port: {${form}: ${shown(value)}}`);
+    return 0;
+  }
+  const before = reading.faults.length;
+  const port = readPort(value, field, reading);
+  // A name of "" and a number of 0 are what Go programs print for "none".
+  if (reading.faults.length > before) return 0;
+  if ((port.number === null) === (port.name === null)) {
+    const message = port.number === null ? "has neither number nor name" : "has both number and name";
+    fault(reading, field, message, "write one of number and name");
+  }
+  return port.number ?? port.name ?? 0;
+}
+
+function readBackend(value: unknown, field: string, reading: Reading): IngressBackend {
+  const before = reading.faults.length;
+  const backend = readBackendFields(hintOldFields(value, field, reading), field, reading);
+  const { service, resource } = backend;
+  if (reading.faults.length === before && (service === null) === (resource === null)) {
+    const message = service === null ? "has neither service nor resource" : "has both service and resource";
+    fault(reading, field, message, "write service: {name: …, port: {number: …}}");
+  }
+  if (service === null && resource !== null) {
+    return { kind: "resource", apiGroup: resource.apiGroup, resourceKind: resource.kind, name: resource.name };
+  }
+  return { kind: "service", service: service?.name ?? "", port: service?.port ?? 0 };
+}
+
+// serviceName and servicePort are of the API before 1.19; to call them merely unknown would help nobody.
+function hintOldFields(value: unknown, field: string, reading: Reading): unknown {
+  if (!isRecord(value) || !("serviceName" in value || "servicePort" in value)) return value;
+  const fix = "convert to networking.k8s.io/v1: service: {name: …, port: {number: …}}";
+  fault(reading, `${field}.${"serviceName" in value ? "serviceName" : "servicePort"}`, "is of an old API", fix);
+  const { serviceName: _name, servicePort: _port, ...rest } = value;
+  return rest;
+}

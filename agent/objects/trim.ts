@@ -1,0 +1,182 @@
+// From untrusted documents (YAML of people, JSON of API servers) to the trimmed objects of objects.ts.
+// In: any value. Out: an object, all faults of it, or "ignored" for kinds that Headgate does not use.
+// Never throws, and reads only the fields that are used: the rest is not kept.
+
+import { decodeBase64 } from "./base64.ts";
+import type { Fault, KeyPair, KubernetesObject, ObjectKind, ObjectRef, Position, Secret } from "./objects.ts";
+import { flag, isRecord, type Reading, record, shown, text, textMap, unread } from "./readers.ts";
+import { didYouMean } from "../lib/spelling.ts";
+import { readIngress, readIngressClass } from "./trim-ingress.ts";
+import { type ReadMeta, readMeta } from "./trim-meta.ts";
+import { readEndpointSlice, readService, SERVICE_NAME_LABEL } from "./trim-service.ts";
+
+/** Looks into tls.crt and tls.key (PEM). Passed in, because looking needs a crypto library and this room is pure. */
+export type InspectKeyPair = (certificate: string, key: string) => KeyPair;
+
+export interface TrimOptions {
+  /** true: an unknown field is a fault (manifests); false: it is dropped (API servers). */
+  readonly strict: boolean;
+  readonly position: Position | null;
+  readonly inspectKeyPair: InspectKeyPair;
+}
+
+export type Trimmed =
+  | { readonly kind: "object"; readonly object: KubernetesObject }
+  | { readonly kind: "refused"; readonly ref: ObjectRef | null; readonly faults: readonly Fault[] }
+  | { readonly kind: "ignored" };
+
+const GROUPS = {
+  Ingress: "networking.k8s.io",
+  IngressClass: "networking.k8s.io",
+  Service: "",
+  EndpointSlice: "discovery.k8s.io",
+  Secret: "",
+} as const satisfies Record<ObjectKind, string>;
+const KINDS = Object.keys(GROUPS) as ObjectKind[]; // the keys of the record above
+const OLD_INGRESS_GROUP = "extensions";
+
+/**
+ * Trims one document to the fields that are used. All its faults are listed at once, each with the field's path
+ * ("spec.rules[0].http.paths[1].backend.service.port") and a fix. Hosts and paths of an Ingress are not judged
+ * here: a bad one costs only its own rule. A Secret that is no key pair becomes one with a bad key pair.
+ */
+export function trimObject(raw: unknown, options: TrimOptions): Trimmed {
+  if (!isRecord(raw)) {
+    const fix = "write an object with apiVersion, kind and metadata";
+    return { kind: "refused", ref: null, faults: [{ field: "(document)", message: `is ${shown(raw)}`, fix }] };
+  }
+  const which = kindOf(raw, options.strict);
+  if (which.kind === "ignored") return which;
+  if (which.kind === "fault") return { kind: "refused", ref: refOfRaw(raw, which.objectKind), faults: [which.fault] };
+  if (which.objectKind === "EndpointSlice" && !namesService(raw)) return { kind: "ignored" };
+
+  const reading: Reading = { strict: options.strict, faults: [] };
+  const object = readKind(which.objectKind, raw, reading, options);
+  if (reading.faults.length > 0) {
+    return { kind: "refused", ref: refOfRaw(raw, which.objectKind), faults: reading.faults };
+  }
+  return { kind: "object", object };
+}
+
+/** The objects of a `kind: List` (what `kubectl get -o yaml` prints of several), or null for any other document. */
+export function itemsOfList(raw: unknown): readonly unknown[] | null {
+  if (!isRecord(raw) || raw["kind"] !== "List" || raw["apiVersion"] !== "v1") return null;
+  return Array.isArray(raw["items"]) ? raw["items"] : null;
+}
+
+function readKind(
+  kind: ObjectKind,
+  raw: Record<string, unknown>,
+  reading: Reading,
+  options: TrimOptions,
+): KubernetesObject {
+  const namespaced = kind !== "IngressClass";
+  const meta = readMeta(raw["metadata"], { namespaced, position: options.position }, reading);
+  switch (kind) {
+    case "Ingress":
+      return readIngress(raw, meta, reading);
+    case "IngressClass":
+      return readIngressClass(raw, meta, reading);
+    case "Service":
+      return readService(raw, meta, reading);
+    case "EndpointSlice":
+      return readEndpointSlice(raw, meta, reading);
+    case "Secret":
+      return readSecret(raw, meta, reading, options.inspectKeyPair);
+  }
+}
+
+type Which =
+  | { readonly kind: "known"; readonly objectKind: ObjectKind }
+  | { readonly kind: "fault"; readonly objectKind: ObjectKind | null; readonly fault: Fault }
+  | { readonly kind: "ignored" };
+
+function kindOf(raw: Record<string, unknown>, strict: boolean): Which {
+  const { apiVersion, kind } = raw;
+  if (typeof kind !== "string" || kind === "")
+    return faultyKind(null, "kind", "is missing", "add it, like kind: Ingress");
+  if (typeof apiVersion !== "string" || apiVersion === "") {
+    const fix = "add it, like apiVersion: networking.k8s.io/v1";
+    return faultyKind(KINDS.find((known) => known === kind) ?? null, "apiVersion", "is missing", fix);
+  }
+  const slash = apiVersion.indexOf("/");
+  const group = slash === -1 ? "" : apiVersion.slice(0, slash);
+  const objectKind = KINDS.find((known) => known === kind);
+  if (objectKind === undefined) {
+    // A manifest's `kind: ingress` would else be dropped without a word.
+    const near = strict ? didYouMean(kind, KINDS) : null;
+    const ours = near === null ? null : KINDS.find((known) => known === near && GROUPS[known] === group);
+    if (ours === null || ours === undefined) return { kind: "ignored" };
+    return faultyKind(null, "kind", `is ${shown(kind)}`, `did you mean ${ours}?`);
+  }
+  const right = GROUPS[objectKind] === "" ? "v1" : `${GROUPS[objectKind]}/v1`;
+  if (apiVersion === right) return { kind: "known", objectKind };
+  const old = objectKind === "Ingress" && group === OLD_INGRESS_GROUP;
+  const nearly = didYouMean(apiVersion, [right]) !== null || apiVersion === GROUPS[objectKind];
+  if (group !== GROUPS[objectKind] && !old && !nearly) return { kind: "ignored" };
+  return faultyKind(objectKind, "apiVersion", `${shown(apiVersion)} is not served`, `convert to ${right}`);
+}
+
+function faultyKind(objectKind: ObjectKind | null, field: string, message: string, fix: string): Which {
+  return { kind: "fault", objectKind, fault: { field, message, fix } };
+}
+
+// For the message and for "the last good one stays"; only if the document says clearly which object it is.
+function refOfRaw(raw: Record<string, unknown>, kind: ObjectKind | null): ObjectRef | null {
+  const metadata = raw["metadata"];
+  if (kind === null || !isRecord(metadata)) return null;
+  const { name, namespace } = metadata;
+  if (typeof name !== "string" || name === "" || name.length > 253 || name.includes("/")) return null;
+  if (kind === "IngressClass") return { kind, namespace: "", name };
+  const space = typeof namespace === "string" && namespace !== "" ? namespace : "default";
+  return space.length > 63 || space.includes("/") ? null : { kind, namespace: space, name };
+}
+
+function namesService(raw: Record<string, unknown>): boolean {
+  const metadata = raw["metadata"];
+  const labels = isRecord(metadata) ? metadata["labels"] : undefined;
+  const service = isRecord(labels) ? labels[SERVICE_NAME_LABEL] : undefined;
+  return typeof service === "string" && service !== "";
+}
+
+const readSecretFields = record({
+  apiVersion: unread,
+  kind: unread,
+  metadata: unread,
+  type: text("Opaque"),
+  data: textMap,
+  stringData: textMap,
+  immutable: flag(false),
+});
+
+function readSecret(raw: unknown, { meta }: ReadMeta, reading: Reading, inspect: InspectKeyPair): Secret {
+  const secret = readSecretFields(raw, "", reading);
+  const trimmed = { kind: "Secret", meta: { ...meta, annotations: {} }, type: secret.type } as const;
+  // Nothing is worth a look into a key pair when the object is refused anyway.
+  if (reading.faults.length > 0) return { ...trimmed, keyPair: missing("tls.crt") };
+  const certificate = dataOf(secret, "tls.crt");
+  if (typeof certificate !== "string") return { ...trimmed, keyPair: certificate };
+  const key = dataOf(secret, "tls.key");
+  if (typeof key !== "string") return { ...trimmed, keyPair: key };
+  return { ...trimmed, keyPair: inspect(certificate, key) };
+}
+
+type SecretData = Pick<ReturnType<typeof readSecretFields>, "data" | "stringData">;
+type TlsField = "tls.crt" | "tls.key";
+
+// stringData wins over data, as in the API server.
+function dataOf({ data, stringData }: SecretData, field: TlsField): string | KeyPair {
+  const plain = stringData[field];
+  if (plain !== undefined) return plain;
+  const encoded = data[field];
+  if (encoded === undefined || encoded === "") return missing(field);
+  const decoded = decodeBase64(encoded);
+  if (decoded !== null) return decoded;
+  const fix = `encode it with \`base64 -w0\`, or put the PEM text under stringData["${field}"]`;
+  return { kind: "bad", field: `data["${field}"]`, message: "is not base64", fix };
+}
+
+function missing(field: TlsField): KeyPair {
+  const fix = "create it with `kubectl create secret tls NAME --cert=FILE --key=FILE`";
+  return { kind: "bad", field: `data["${field}"]`, message: "is missing", fix };
+}
