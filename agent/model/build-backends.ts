@@ -1,0 +1,187 @@
+// A Service and its EndpointSlices → backends, one for each port that is used.
+
+import type { Endpoint, EndpointSlice, Service, ServicePort } from "../objects/objects.ts";
+import { compareText } from "../objects/objects.ts";
+import { printable } from "../objects/readers.ts";
+import { type Address, localReason, parseAddress } from "./addresses.ts";
+import type { Backend, BuiltBackends, Peer, Problem } from "./edge-model.ts";
+import type { ModelInput, ModelSettings } from "./input.ts";
+import { problemOf } from "./problems.ts";
+import { findPort } from "./service-port.ts";
+
+/**
+ * Builds the backends of a Service, `serviceKey` "<namespace>/<service>". Ready endpoints serve; where none is ready,
+ * those that still serve while they terminate do (as kube-proxy has it). A backend without peers says why.
+ * That the Service or its port is missing is a problem of the Ingress, see buildHost.
+ */
+export function buildBackends(input: ModelInput, settings: ModelSettings, serviceKey: string): BuiltBackends {
+  const ports = input.portsInUse(serviceKey);
+  if (ports.length === 0) return { backends: [], problems: [] };
+  const service = input.service(serviceKey);
+  const backends = new Map<string, Backend>();
+  const problems: Problem[] = [];
+  if (service === undefined || service.type === "ExternalName") {
+    const reason = service === undefined ? `Service ${serviceKey} does not exist` : "ExternalName is off";
+    for (const port of ports) keep(backends, emptyBackend(serviceKey, String(findNumber(service, port)), reason));
+  } else {
+    const slices = input.endpointSlices(serviceKey);
+    const allowed = addressFilter(settings);
+    for (const written of ports) {
+      const port = findPort(service, written);
+      if (port === undefined) {
+        keep(backends, emptyBackend(serviceKey, String(written), `Service ${serviceKey} has no port ${written}`));
+      } else {
+        keep(backends, joinSlices(serviceKey, port, slices, allowed));
+      }
+    }
+    problems.push(...refusedEndpoints(slices, allowed, input.hostsOfService(serviceKey)));
+  }
+  if (service !== undefined) problems.push(...withoutPeers(service, [...backends.values()], input, serviceKey));
+  return { backends: [...backends.values()], problems };
+}
+
+type AddressFilter = (address: Address) => string | null;
+
+function addressFilter(settings: ModelSettings): AddressFilter {
+  if (settings.allowLocalEndpoints) return () => null;
+  const own = new Set(settings.hostAddresses.map((text) => parseAddress(text)?.text));
+  return (address) => localReason(address) ?? (own.has(address.text) ? "is an address of this machine" : null);
+}
+
+function findNumber(service: Service | undefined, port: number | string): number | string {
+  return (service === undefined ? undefined : findPort(service, port)?.port) ?? port;
+}
+
+// Two names for one port are one backend.
+function keep(backends: Map<string, Backend>, backend: Backend): void {
+  if (!backends.has(backend.key)) backends.set(backend.key, backend);
+}
+
+function emptyBackend(serviceKey: string, port: string, reason: string): Backend {
+  const [namespace = "", service = ""] = serviceKey.split("/");
+  const key = `${serviceKey}/${port}`;
+  return { key, namespace, service, port, peers: [], notReady: 0, draining: 0, reason };
+}
+
+/** What an endpoint can do, the more the better: slices overlap while endpoints move between them. */
+type Use = 0 | 1 | 2;
+const NOT_READY: Use = 0;
+const DRAINING: Use = 1;
+const READY: Use = 2;
+
+function joinSlices(
+  serviceKey: string,
+  port: ServicePort,
+  slices: readonly EndpointSlice[],
+  allowed: AddressFilter,
+): Backend {
+  const uses = new Map<string, { peer: Peer; use: Use }>();
+  let refused = 0;
+  for (const slice of slices) {
+    if (slice.addressType === "FQDN") continue;
+    // By name: the number in a slice is the target port.
+    const numbers = slice.ports.filter(({ name, protocol }) => name === port.name && protocol === "TCP");
+    if (numbers.length === 0) continue;
+    for (const endpoint of slice.endpoints) {
+      const address = parseAddress(endpoint.address);
+      if (address === null || allowed(address) !== null) {
+        refused++;
+        continue;
+      }
+      for (const { port: number } of numbers) {
+        const key = `${address.text} ${number}`;
+        const use = useOf(endpoint);
+        const known = uses.get(key);
+        if (known === undefined) uses.set(key, { peer: { address: address.text, port: number, weight: 1 }, use });
+        else if (use > known.use) known.use = use;
+      }
+    }
+  }
+  const backend = choose(serviceKey, port, [...uses.values()]);
+  if (backend.reason === null || refused === 0) return backend;
+  return { ...backend, reason: `${backend.reason}; ${refused} refused for their addresses` };
+}
+
+function useOf(endpoint: Endpoint): Use {
+  if (endpoint.ready) return READY;
+  return endpoint.serving && endpoint.terminating ? DRAINING : NOT_READY;
+}
+
+function choose(serviceKey: string, port: ServicePort, found: readonly { peer: Peer; use: Use }[]): Backend {
+  const of = (use: Use): readonly Peer[] => found.filter((entry) => entry.use === use).map(({ peer }) => peer);
+  const ready = of(READY);
+  const draining = of(DRAINING);
+  const notReady = of(NOT_READY).length;
+  const peers = [...(ready.length > 0 ? ready : draining)].sort(comparePeers);
+  const base = emptyBackend(serviceKey, String(port.port), "");
+  if (peers.length === 0) {
+    const reason = notReady === 0 ? "no endpoints" : `no ready endpoints (${notReady} not ready)`;
+    return { ...base, notReady, draining: 0, reason };
+  }
+  return { ...base, peers, notReady, draining: ready.length > 0 ? draining.length : 0, reason: null };
+}
+
+function comparePeers(a: Peer, b: Peer): number {
+  return compareText(a.address, b.address) || a.port - b.port;
+}
+
+function refusedEndpoints(
+  slices: readonly EndpointSlice[],
+  allowed: AddressFilter,
+  hosts: readonly string[],
+): readonly Problem[] {
+  const problems: Problem[] = [];
+  for (const slice of slices) {
+    if (slice.addressType === "FQDN") continue;
+    const refused: { index: number; address: string; why: string }[] = [];
+    slice.endpoints.forEach((endpoint, index) => {
+      const address = parseAddress(endpoint.address);
+      const why = address === null ? "is no IP address" : allowed(address);
+      if (why !== null) refused.push({ index, address: printable(endpoint.address, 60), why });
+    });
+    const [first] = refused;
+    if (first === undefined) continue;
+    const others = refused.length === 1 ? "" : ` (and ${refused.length - 1} more in this slice)`;
+    problems.push(
+      problemOf(slice, {
+        code: "endpoint-refused",
+        severity: "warning",
+        field: `endpoints[${first.index}].addresses[0]`,
+        message: `${first.address} ${first.why} and gets no requests${others}`,
+        fix: "use addresses of Pods, or start with --allow-local-endpoints where that is what is meant",
+        hosts,
+      }),
+    );
+  }
+  return problems;
+}
+
+function withoutPeers(
+  service: Service,
+  backends: readonly Backend[],
+  input: ModelInput,
+  serviceKey: string,
+): readonly Problem[] {
+  const problems: Problem[] = [];
+  for (const backend of backends) {
+    if (backend.reason === null) continue;
+    const external = service.type === "ExternalName";
+    // The Ingress that names a port in vain has that problem itself.
+    if (!external && !service.ports.some((port) => String(port.port) === backend.port)) continue;
+    problems.push(
+      problemOf(service, {
+        code: external ? "backend-unsupported" : "no-endpoints",
+        severity: "error",
+        field: external ? "spec.type" : "spec.selector",
+        message: external
+          ? "is of type ExternalName, which is off: its requests get 503"
+          : `port ${backend.port} has ${backend.reason}: its requests get 503`,
+        fix: external
+          ? "give the Service a selector, or EndpointSlices of its own"
+          : `look at \`kubectl -n ${backend.namespace} get pods,endpointslices\`: selector and readiness decide`,
+        hosts: input.hostsOfService(serviceKey),
+      }),
+    );
+  }
+  return problems;
+}

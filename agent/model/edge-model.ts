@@ -1,0 +1,162 @@
+// What this edge should do, as data. Built by the builders of this room, one value per key, from objects alone.
+
+import type { ObjectRef } from "../objects/objects.ts";
+
+/**
+ * What a change can dirty; each kind has one builder. Joined with "/", which stands in no Kubernetes name.
+ * - `host:<name>`: match table, routes and server names of one host ("_" is the host of rules without one)
+ * - `backend:<namespace>/<service>`: all backends (one per used port) of a Service
+ * - `certificate:<namespace>/<secret>`
+ */
+export type DirtyKey = `host:${string}` | `backend:${string}` | `certificate:${string}`;
+
+/** Names one backend: `<namespace>/<service>/<port>`, the port by number where the Service has it, else as the Ingress wrote it. */
+export type BackendKey = string;
+/** Names one route: `<namespace>/<ingress>/<hash of host, path type and path>`. */
+export type RouteKey = string;
+/** Names one certificate: `<namespace>/<secret>`. */
+export type CertificateKey = string;
+
+export interface Peer {
+  /** An IPv4 or IPv6 address, without brackets. */
+  readonly address: string;
+  readonly port: number;
+  /** 1 to 100. */
+  readonly weight: number;
+}
+
+/** A Service and port, and the peers it balances to. No peers: requests get 503, for `reason`. */
+export interface Backend {
+  readonly key: BackendKey;
+  readonly namespace: string;
+  readonly service: string;
+  readonly port: string;
+  /** Sorted by address and port. */
+  readonly peers: readonly Peer[];
+  /** How many endpoints there are that get no requests: not ready, or draining. */
+  readonly notReady: number;
+  readonly draining: number;
+  /** Why there is no peer, for `status` and `explain`; null where there are peers. */
+  readonly reason: string | null;
+}
+
+/** Why a route answers 503 on purpose. */
+export interface Closed {
+  readonly reason: string;
+}
+
+export type MatchType = "Exact" | "Prefix";
+
+export interface Route {
+  readonly key: RouteKey;
+  readonly ingress: ObjectRef;
+  /** "_" for a rule without a host. */
+  readonly host: string;
+  readonly path: string;
+  readonly matchType: MatchType;
+  readonly backend: BackendKey | null;
+  /** A route is closed rather than open where a guard is asked for that cannot be kept. */
+  readonly closed: Closed | null;
+  /** `certificate`: redirect http to https (308) where the request's host has a certificate. */
+  readonly sslRedirect: "certificate" | "never";
+  readonly profile: "http";
+}
+
+/** The match table of one host. Keys of `exact` are paths; keys of `prefixes` paths without trailing slash, "/" for all. */
+export interface Host {
+  /** A host name in lower case, "*.example.org", or "_". */
+  readonly name: string;
+  readonly exact: ReadonlyMap<string, RouteKey>;
+  readonly prefixes: ReadonlyMap<string, RouteKey>;
+  /** The default backend of an Ingress of this host, taken when no path matches; null: the edge's default. */
+  readonly fallback: RouteKey | null;
+  /** Some route here is guarded or closed: paths that a backend could read otherwise than the router get 400. */
+  readonly strictPaths: boolean;
+}
+
+/** A name in TLS handshakes (SNI) and the certificate it gets; null: the default certificate. */
+export interface ServerName {
+  /** A host name, "*.example.org", or "_" for the default. */
+  readonly name: string;
+  readonly certificate: CertificateKey | null;
+}
+
+export interface Certificate {
+  readonly key: CertificateKey;
+  readonly certificate: string;
+  readonly privateKey: string;
+  readonly names: readonly string[];
+  readonly notBefore: number;
+  readonly notAfter: number;
+  readonly fingerprint: string;
+}
+
+export type Severity = "error" | "warning";
+
+/** Something that an object's owner should mend. Names object, field and fix; `code` is stable. */
+export interface Problem {
+  readonly code: ProblemCode;
+  readonly severity: Severity;
+  readonly object: ObjectRef | null;
+  /** Where it stands, for objects from files: "shop.yaml:12"; "" from a cluster. */
+  readonly where: string;
+  readonly field: string;
+  readonly message: string;
+  readonly fix: string;
+  /** The hosts whose traffic it touches; empty for none. */
+  readonly hosts: readonly string[];
+}
+
+export type ProblemCode =
+  | "object-refused" // the object cannot be read; its last good state stays
+  | "host-invalid" // a host that is no host name
+  | "path-invalid" // a path that no request could have
+  | "path-conflict" // an older Ingress has this host and path
+  | "annotation-closes-route" // a restricting annotation that is not served: 503 instead of open
+  | "annotation-unsupported" // any other annotation of ingress-nginx that is not served
+  | "backend-unsupported" // a backend that is no Service
+  | "service-missing"
+  | "service-port-missing"
+  | "no-endpoints" // the Service has no endpoint that serves
+  | "endpoint-refused" // an address that must not get traffic (loopback, link-local, this host)
+  | "secret-missing"
+  | "secret-invalid"
+  | "certificate-name" // the certificate does not cover the host
+  | "certificate-conflict" // an older Ingress names another certificate for this host
+  | "certificate-expired"
+  | "certificate-expiring"
+  | "document-refused"; // the data plane refused it; the one before stays
+
+/** What one host gives: its documents-to-be and what is wrong with the Ingresses about it. `host` null: nothing names it any more. */
+export interface BuiltHost {
+  readonly host: Host | null;
+  readonly routes: readonly Route[];
+  /** SNI names that are this host's: at most one, with the host's own name. */
+  readonly serverName: ServerName | null;
+  readonly problems: readonly Problem[];
+  /** Paths that an older Ingress has already. They get no requests; `explain` names them. */
+  readonly shadowed: readonly Shadowed[];
+}
+export interface Shadowed {
+  readonly ingress: ObjectRef;
+  readonly path: string;
+  readonly matchType: MatchType;
+  readonly winner: ObjectRef;
+}
+export interface BuiltBackends {
+  /** One for each used port; empty when no route uses the Service. */
+  readonly backends: readonly Backend[];
+  readonly problems: readonly Problem[];
+}
+export interface BuiltCertificate {
+  readonly certificate: Certificate | null;
+  readonly problems: readonly Problem[];
+}
+
+/** The values of all keys, as the loop keeps them. */
+export interface EdgeModel {
+  readonly hosts: ReadonlyMap<string, BuiltHost>;
+  /** By "<namespace>/<service>". */
+  readonly backends: ReadonlyMap<string, BuiltBackends>;
+  readonly certificates: ReadonlyMap<CertificateKey, BuiltCertificate>;
+}

@@ -1,0 +1,234 @@
+// What one Ingress claims, read from it alone: hosts, paths, certificates, guards, and which Services and Secrets it
+// needs. The store indexes by it, buildHost decides between the claims of several Ingresses.
+
+import type { Ingress, IngressBackend, IngressTls } from "../../objects/objects.ts";
+import type { MatchType, Problem } from "../edge-model.ts";
+import { ANY_HOST, hostKey, parseHost } from "../hosts.ts";
+import { parseRulePath } from "../paths.ts";
+import { problemOf } from "../problems.ts";
+import { type Guards, readGuards } from "./guards.ts";
+
+/** A path of a host, and the backend it should go to. `field` is the path of the backend in the object. */
+export interface Claim {
+  readonly host: string;
+  readonly matchType: MatchType;
+  readonly path: string;
+  readonly backend: IngressBackend;
+  readonly field: string;
+}
+/** An entry of `tls` that names hosts. `secret` is "<namespace>/<name>", null for the default certificate. */
+export interface TlsClaim {
+  readonly secret: string | null;
+  readonly field: string;
+  /** Valid ones, as named. */
+  readonly hosts: readonly string[];
+}
+/** Which ports of a Service are used, and by which hosts. Sorted. */
+export interface ServiceUse {
+  readonly ports: readonly (number | string)[];
+  readonly hosts: readonly string[];
+}
+export interface Claims {
+  readonly ingress: Ingress;
+  /** Keys of all hosts this Ingress has a say in, sorted, see `hostKey`. */
+  readonly hosts: readonly string[];
+  /** Hosts it routes, as opposed to those that are only in `tls`. */
+  readonly routed: ReadonlySet<string>;
+  readonly paths: ReadonlyMap<string, readonly Claim[]>;
+  /** spec.defaultBackend for hosts where no path matches. Where it is all there is, it is a path of "_" instead. */
+  readonly fallback: { readonly backend: IngressBackend; readonly field: string } | null;
+  readonly tls: ReadonlyMap<string, TlsClaim>;
+  /** All entries of `tls` with a Secret: a host that no entry names gets the one that covers it. */
+  readonly tlsSecrets: readonly TlsClaim[];
+  readonly guards: Guards;
+  /** What is wrong with this Ingress by itself, by host key. */
+  readonly problems: ReadonlyMap<string, readonly Problem[]>;
+  readonly services: ReadonlyMap<string, ServiceUse>;
+  /** Secret → all hosts of this Ingress. */
+  readonly secrets: ReadonlyMap<string, readonly string[]>;
+}
+
+// An Ingress of a thousand hosts is asked for its claims by each of them. Objects never change, so this remembers
+// nothing that could be wrong.
+const remembered = new WeakMap<Ingress, Claims>();
+
+/** The claims of an Ingress. */
+export function claimsOf(ingress: Ingress): Claims {
+  const known = remembered.get(ingress);
+  if (known !== undefined) return known;
+  const claims = readClaims(ingress);
+  remembered.set(ingress, claims);
+  return claims;
+}
+
+/** "<namespace>/<service>" of a backend, or null where it is no Service. */
+export function serviceKeyOf(namespace: string, backend: IngressBackend): string | null {
+  return backend.kind === "service" ? `${namespace}/${backend.service}` : null;
+}
+
+interface Draft {
+  readonly ingress: Ingress;
+  readonly hosts: Set<string>;
+  readonly routed: Set<string>;
+  readonly paths: Map<string, Claim[]>;
+  readonly problems: Map<string, Problem[]>;
+}
+
+function readClaims(ingress: Ingress): Claims {
+  const guards = readGuards(ingress.meta.annotations);
+  const draft: Draft = { ingress, hosts: new Set(), routed: new Set(), paths: new Map(), problems: new Map() };
+  ingress.rules.forEach((_rule, index) => readRule(draft, index));
+  const { defaultBackend } = ingress;
+  const alone = defaultBackend !== null && ingress.rules.length === 0;
+  if (alone) {
+    draft.hosts.add(ANY_HOST);
+    draft.routed.add(ANY_HOST);
+    add(draft.paths, ANY_HOST, {
+      host: ANY_HOST,
+      matchType: "Prefix",
+      path: "/",
+      backend: defaultBackend,
+      field: "spec.defaultBackend",
+    });
+  }
+  const { tls, tlsSecrets } = readTls(draft);
+  const hosts = [...draft.hosts].sort();
+  const fallback = defaultBackend === null || alone ? null : { backend: defaultBackend, field: "spec.defaultBackend" };
+  sayGuards(draft, guards, hosts);
+  const base = { ingress, hosts, guards, problems: draft.problems };
+  // An alternative without the Ingress it belongs to gets nothing, in ingress-nginx too.
+  if (guards.alternative) {
+    const none = new Map<string, never>();
+    return {
+      ...base,
+      routed: new Set(),
+      paths: none,
+      fallback: null,
+      tls: none,
+      tlsSecrets: [],
+      services: none,
+      secrets: none,
+    };
+  }
+  const services = usesOf(draft, fallback?.backend ?? null);
+  const secrets = new Map<string, readonly string[]>();
+  const realHosts = hosts.filter((host) => !host.startsWith("!"));
+  for (const claim of tlsSecrets) if (claim.secret !== null) secrets.set(claim.secret, realHosts);
+  return { ...base, routed: draft.routed, paths: draft.paths, fallback, tls, tlsSecrets, services, secrets };
+}
+
+function readRule(draft: Draft, index: number): void {
+  const rule = draft.ingress.rules[index];
+  if (rule === undefined) return;
+  const field = `spec.rules[${index}]`;
+  const host = hostKey(rule.host);
+  draft.hosts.add(host);
+  const parsed = parseHost(rule.host);
+  if (parsed.kind === "bad") {
+    const message = `${parsed.message}: the rule is not served`;
+    say(draft, host, "host-invalid", { field: `${field}.host`, message, fix: parsed.fix, hosts: [] });
+    return;
+  }
+  draft.routed.add(host);
+  rule.paths.forEach((entry, at) => {
+    const path = parseRulePath(entry.path, entry.pathType);
+    const pathField = `${field}.http.paths[${at}]`;
+    if (path.kind === "bad") {
+      const message = `${path.message}: the path is not served`;
+      say(draft, host, "path-invalid", { field: `${pathField}.path`, message, fix: path.fix, hosts: [host] });
+      return;
+    }
+    const { matchType } = path;
+    const backendField = `${pathField}.backend`;
+    add(draft.paths, host, { host, matchType, path: path.path, backend: entry.backend, field: backendField });
+  });
+}
+
+function readTls(draft: Draft): Pick<Claims, "tls" | "tlsSecrets"> {
+  const tls = new Map<string, TlsClaim>();
+  const tlsSecrets: TlsClaim[] = [];
+  draft.ingress.tls.forEach((entry, index) => {
+    const claim = readTlsEntry(draft, entry, `spec.tls[${index}]`);
+    if (claim.secret !== null) tlsSecrets.push(claim);
+    for (const host of claim.hosts) {
+      draft.hosts.add(host);
+      if (!tls.has(host)) tls.set(host, claim);
+    }
+  });
+  return { tls, tlsSecrets };
+}
+
+function readTlsEntry(draft: Draft, entry: IngressTls, field: string): TlsClaim {
+  const hosts: string[] = [];
+  entry.hosts.forEach((written, index) => {
+    // An empty name is what templates write for "no host"; there is no handshake it could mean.
+    if (written === "") return;
+    const parsed = parseHost(written);
+    if (parsed.kind === "host") {
+      hosts.push(parsed.name);
+      return;
+    }
+    const key = hostKey(written);
+    draft.hosts.add(key);
+    const message = `${parsed.message}: no certificate for it`;
+    say(draft, key, "host-invalid", { field: `${field}.hosts[${index}]`, message, fix: parsed.fix, hosts: [] });
+  });
+  const secret = entry.secretName === null ? null : `${draft.ingress.meta.namespace}/${entry.secretName}`;
+  return { secret, field, hosts };
+}
+
+// Once for the whole Ingress, under its first host.
+function sayGuards(draft: Draft, guards: Guards, hosts: readonly string[]): void {
+  const [first] = hosts;
+  if (first === undefined) return;
+  const touched = [...draft.routed].sort();
+  for (const { key, message, fix } of guards.closing) {
+    const field = `metadata.annotations["${key}"]`;
+    say(draft, first, "annotation-closes-route", { field, message, fix, hosts: touched });
+  }
+  for (const { key, message, fix } of guards.unsupported) {
+    const field = `metadata.annotations["${key}"]`;
+    say(draft, first, "annotation-unsupported", { field, message, fix, hosts: touched });
+  }
+}
+
+type Saying = Pick<Problem, "field" | "message" | "fix" | "hosts">;
+
+function say(draft: Draft, host: string, code: Problem["code"], saying: Saying): void {
+  const severity = code === "annotation-unsupported" ? "warning" : "error";
+  add(draft.problems, host, problemOf(draft.ingress, { code, severity, ...saying }));
+}
+
+function usesOf(draft: Draft, fallback: IngressBackend | null): ReadonlyMap<string, ServiceUse> {
+  const ports = new Map<string, Set<number | string>>();
+  const hosts = new Map<string, Set<string>>();
+  const use = (backend: IngressBackend, host: string): void => {
+    const key = serviceKeyOf(draft.ingress.meta.namespace, backend);
+    if (key === null || backend.kind !== "service") return;
+    const usedPorts = ports.get(key) ?? new Set();
+    ports.set(key, usedPorts.add(backend.port));
+    hosts.set(key, (hosts.get(key) ?? new Set()).add(host));
+  };
+  for (const claims of draft.paths.values()) for (const claim of claims) use(claim.backend, claim.host);
+  if (fallback !== null) for (const host of draft.routed) use(fallback, host);
+  const uses = new Map<string, ServiceUse>();
+  for (const [key, usedPorts] of ports) {
+    uses.set(key, { ports: sortPorts(usedPorts), hosts: [...(hosts.get(key) ?? [])].sort() });
+  }
+  return uses;
+}
+
+/** Ports in a fixed order: numbers first. */
+export function sortPorts(ports: Iterable<number | string>): readonly (number | string)[] {
+  return [...ports].sort((a, b) => {
+    if (typeof a === "number" && typeof b === "number") return a - b;
+    if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
+    return a < b ? -1 : a > b ? 1 : 0;
+  });
+}
+
+function add<T>(map: Map<string, T[]>, key: string, value: T): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [value]);
+  else list.push(value);
+}

@@ -1,0 +1,133 @@
+// What the annotations of one Ingress do to its routes: whether they are closed, and what is said about the rest.
+// Nothing is opened by ignorance: a restricting annotation that is not served closes, a near misspelling of one too.
+
+import { CLASS_ANNOTATION, isNearClassAnnotation, parseAnnotationKey } from "../../objects/annotation-keys.ts";
+import { printable } from "../../objects/readers.ts";
+import { didYouMean, editDistance } from "../../lib/spelling.ts";
+import { ANNOTATIONS, isOfRestrictingFamily, RESTRICTING_NAMES } from "./annotations.ts";
+
+const FULL_PREFIX = "nginx.ingress.kubernetes.io";
+const KEY_SHOWN_MAX = 120;
+
+/** One thing to say about an annotation. */
+export interface AnnotationRemark {
+  /** The key as written, made printable. */
+  readonly key: string;
+  readonly message: string;
+  readonly fix: string;
+}
+export interface Guards {
+  /** Annotations that close all routes of the Ingress; empty: open. Sorted by key. */
+  readonly closing: readonly AnnotationRemark[];
+  /** One of `closing` guards the whole host in ingress-nginx, other Ingresses' paths too. */
+  readonly closesHost: boolean;
+  /** The paths are regular expressions: what they cover is not known. */
+  readonly regex: boolean;
+  /** The Ingress is an alternative (canary) to another one and must get no traffic of its own. */
+  readonly alternative: boolean;
+  /** Annotations the routes are served without. */
+  readonly unsupported: readonly AnnotationRemark[];
+}
+
+/** Judges the annotations of an Ingress, in a fixed order. */
+export function readGuards(annotations: Readonly<Record<string, string>>): Guards {
+  const closing: AnnotationRemark[] = [];
+  const unsupported: AnnotationRemark[] = [];
+  let closesHost = false;
+  let regex = false;
+  let alternative = false;
+  for (const key of Object.keys(annotations).sort()) {
+    const verdict = judge(key, annotations[key] ?? "");
+    if (verdict === null) continue;
+    (verdict.closes ? closing : unsupported).push(verdict.remark);
+    closesHost ||= verdict.closes && verdict.wholeHost;
+    regex ||= verdict.name === "use-regex" || verdict.name === "rewrite-target";
+    alternative ||= verdict.alternative;
+  }
+  return { closing, closesHost, regex, alternative, unsupported };
+}
+
+interface Verdict {
+  readonly closes: boolean;
+  readonly wholeHost: boolean;
+  readonly alternative: boolean;
+  /** The name it was taken for. */
+  readonly name: string;
+  readonly remark: AnnotationRemark;
+}
+
+function judge(key: string, value: string): Verdict | null {
+  if (key === CLASS_ANNOTATION) return null;
+  const shownKey = printable(key, KEY_SHOWN_MAX);
+  const parsed = parseAnnotationKey(key);
+  if (parsed === null) return judgeOther(key, shownKey);
+  const rule = ANNOTATIONS.get(parsed.name);
+  if (rule === undefined) return judgeUnknown(parsed.name, shownKey);
+  const base = { name: parsed.name, wholeHost: rule.wholeHost, alternative: false, closes: false };
+  const off = rule.off.includes(value.trim().toLowerCase());
+  if (rule.effect === "restricting" && !off) {
+    const fix = "remove it, or leave this Ingress to a controller that serves it";
+    const message = "restricts access and is not served yet: its routes answer 503";
+    return { ...base, closes: true, remark: { key: shownKey, message, fix } };
+  }
+  if (rule.effect === "alternative" && !off) {
+    const message = "makes this Ingress an alternative to another one, which is not served yet: it gets no traffic";
+    const fix = "remove it to serve this Ingress by itself, or remove the Ingress";
+    return { ...base, alternative: true, remark: { key: shownKey, message, fix } };
+  }
+  const message = off
+    ? "is not served; its value asks for nothing"
+    : "is not served yet: requests are served without it";
+  const regex = parsed.name === "use-regex" && value.trim().toLowerCase() !== "true";
+  return { ...base, name: regex ? "" : parsed.name, remark: { key: shownKey, message, fix: "remove it" } };
+}
+
+function judgeUnknown(name: string, key: string): Verdict {
+  const base = { name: "", wholeHost: false, alternative: false };
+  const meant = nearRestricting(name);
+  if (meant !== null) {
+    const message = `looks like ${meant}, which restricts access and is not served yet: its routes answer 503`;
+    // A guard that may be meant for the whole host is taken as one.
+    const wholeHost = ANNOTATIONS.get(meant)?.wholeHost ?? false;
+    return {
+      ...base,
+      wholeHost,
+      closes: true,
+      remark: { key, message, fix: `correct it to ${FULL_PREFIX}/${meant}, or remove it` },
+    };
+  }
+  if (isOfRestrictingFamily(name)) {
+    const message = "is not known and looks like a restriction of access: its routes answer 503";
+    return { ...base, closes: true, remark: { key, message, fix: "correct or remove it" } };
+  }
+  const near = didYouMean(name, [...ANNOTATIONS.keys()]);
+  const fix = near === null ? "remove it" : `did you mean ${FULL_PREFIX}/${near}? That is not served yet either`;
+  return { ...base, closes: false, remark: { key, message: "is not known: requests are served without it", fix } };
+}
+
+function judgeOther(key: string, shownKey: string): Verdict | null {
+  if (!isNearClassAnnotation(key)) return null;
+  const remark = { key: shownKey, message: "is not known", fix: `did you mean ${CLASS_ANNOTATION}?` };
+  return { closes: false, wholeHost: false, alternative: false, name: "", remark };
+}
+
+// Case and separators are what people get wrong most, so they do not count: auth_url, authURL, auth-url.
+function nearRestricting(name: string): string | null {
+  const written = squeeze(name);
+  let best: string | null = null;
+  let bestDistance = 3;
+  for (const candidate of RESTRICTING_NAMES) {
+    const squeezed = squeeze(candidate);
+    const room = squeezed.length <= 5 ? 1 : 2;
+    const distance = editDistance(written, squeezed, room);
+    if (distance <= room && distance < bestDistance) {
+      best = candidate;
+      bestDistance = distance;
+    }
+  }
+  return best;
+}
+
+function squeeze(name: string): string {
+  return name.toLowerCase().replace(/[^a-z0-9]/g, "");
+}

@@ -1,0 +1,36 @@
+// What the builders read: objects and the indexes over them. The store implements it.
+
+import type { EndpointSlice, Ingress, IngressClass, Secret, Service } from "../objects/objects.ts";
+
+export interface ModelInput {
+  /** Ingresses of our classes that name the host in a rule, in `tls` or by defaultBackend ("_"), oldest first. */
+  ingressesOfHost(host: string): readonly Ingress[];
+  /** Which ports of a Service the Ingresses name (number or name), sorted; `key` is "<namespace>/<service>". */
+  portsInUse(key: string): readonly (number | string)[];
+  service(key: string): Service | undefined;
+  /** Sorted by name. */
+  endpointSlices(key: string): readonly EndpointSlice[];
+  secret(key: string): Secret | undefined;
+  /** Hosts whose routes use the Service, or whose `tls` names the Secret; sorted. */
+  hostsOfService(key: string): readonly string[];
+  hostsOfSecret(key: string): readonly string[];
+  ingressClasses(): readonly IngressClass[];
+  /** All that the Ingresses of our classes and the settings name: what a full build goes over. In no order. */
+  hostsInUse(): Iterable<string>;
+  servicesInUse(): Iterable<string>;
+  secretsInUse(): Iterable<string>;
+}
+
+/** What the configuration decides about the model. */
+export interface ModelSettings {
+  /** Class names that are ours, besides IngressClasses whose controller is ours. */
+  readonly ingressClasses: readonly string[];
+  readonly classless: "auto" | "true" | "false";
+  /** "<namespace>/<service>" and port of the default backend; null: 404. */
+  readonly defaultBackend: { readonly service: string; readonly port: number | string } | null;
+  /** "<namespace>/<secret>" of the default certificate; null: a self-signed one. */
+  readonly defaultCertificate: string | null;
+  readonly allowLocalEndpoints: boolean;
+  /** Addresses of this machine that endpoints must not have. */
+  readonly hostAddresses: readonly string[];
+}

@@ -1,0 +1,18 @@
+// Which port of a Service an Ingress means.
+
+import type { Service, ServicePort } from "../objects/objects.ts";
+import type { BackendKey } from "./edge-model.ts";
+
+/** The TCP port of a Service by number or by name. */
+export function findPort(service: Service, port: number | string): ServicePort | undefined {
+  return service.ports.find(
+    (candidate) =>
+      candidate.protocol === "TCP" && (typeof port === "number" ? candidate.port === port : candidate.name === port),
+  );
+}
+
+/** The key of a backend: the port by number where the Service has it, else as the Ingress wrote it. */
+export function backendKey(serviceKey: string, service: Service | undefined, port: number | string): BackendKey {
+  const found = service === undefined ? undefined : findPort(service, port);
+  return `${serviceKey}/${found?.port ?? port}`;
+}

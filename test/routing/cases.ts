@@ -1,0 +1,168 @@
+// The routing cases: Ingresses in, and for each request the route and status out. The model's matcher, the Lua router
+// and a real nginx are held to the same files.
+//
+// A file has one case a document: {name, settings?, ingresses, requests}. An Ingress is a manifest without apiVersion
+// and kind; its `metadata.namespace` is "shop" unless it says another. Every Service that is named has one endpoint,
+// but the Service "missing", which does not exist.
+// `expect.ingress` is "<namespace>/<name>", or null where no Ingress takes the request; `expect.path` is the path of
+// the rule that does (only where it matters); `expect.status` 200 means: sent to the backend.
+
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseAllDocuments } from "yaml";
+import { buildBackends } from "../../agent/model/build-backends.ts";
+import { buildCertificate } from "../../agent/model/build-certificate.ts";
+import { buildHost } from "../../agent/model/build-host.ts";
+import type { BuiltBackends, BuiltCertificate, BuiltHost, EdgeModel } from "../../agent/model/edge-model.ts";
+import type { ModelSettings } from "../../agent/model/input.ts";
+import { allKeys } from "../../agent/model/keys.ts";
+import type { Ingress, IngressBackend, KubernetesObject } from "../../agent/objects/objects.ts";
+import { trimObject } from "../../agent/objects/trim.ts";
+import { Store } from "../../agent/store/store.ts";
+
+export interface RoutingExpectation {
+  readonly ingress?: string | null;
+  readonly path?: string;
+  readonly status: 200 | 308 | 400 | 404 | 503;
+}
+export interface RoutingRequest {
+  readonly url: string;
+  readonly expect: RoutingExpectation;
+}
+export interface RoutingCase {
+  readonly file: string;
+  readonly name: string;
+  readonly settings: ModelSettings;
+  readonly ingresses: readonly Ingress[];
+  readonly requests: readonly RoutingRequest[];
+}
+
+/** A URL taken apart without anybody normalising it: what stands in the file is what is sent. */
+export function requestOf(url: string): { readonly secure: boolean; readonly host: string; readonly target: string } {
+  const match = /^(https?):\/\/([^/]*)(\/.*)?$/s.exec(url);
+  if (match === null) throw new Error(`${url} is no http or https URL`);
+  return { secure: match[1] === "https", host: match[2] ?? "", target: match[3] ?? "/" };
+}
+
+const SETTINGS: ModelSettings = {
+  ingressClasses: ["headgate"],
+  classless: "true",
+  defaultBackend: null,
+  defaultCertificate: null,
+  allowLocalEndpoints: true,
+  hostAddresses: [],
+};
+
+/** All cases of test/routing, in the order of file names. Throws on a file that is no case, and on no files. */
+export function loadRoutingCases(): readonly RoutingCase[] {
+  const folder = import.meta.dirname;
+  const files = readdirSync(folder)
+    .filter((name) => name.endsWith(".yaml"))
+    .sort();
+  if (files.length === 0) throw new Error(`no routing cases in ${folder}`);
+  return files.flatMap((file) => {
+    const documents = parseAllDocuments(readFileSync(join(folder, file), "utf8"));
+    if (!Array.isArray(documents)) throw new Error(`${file} is empty`);
+    return documents.map((document, index) => {
+      if (document.errors[0] !== undefined) throw document.errors[0];
+      return readCase(document.toJS(), file, index);
+    });
+  });
+}
+
+/** The model of a case, with `endpoint` behind every Service. */
+export function buildModel(routingCase: RoutingCase, endpoint: { address: string; port: number }): EdgeModel {
+  const { settings } = routingCase;
+  const store = new Store({ settings, requiredKinds: [], onDirty: () => undefined, onWantedSecrets: () => undefined });
+  store.apply(
+    [...routingCase.ingresses, ...servicesOf(routingCase, endpoint)].map((object) => ({ kind: "put", object })),
+  );
+  const hosts = new Map<string, BuiltHost>();
+  const backends = new Map<string, BuiltBackends>();
+  const certificates = new Map<string, BuiltCertificate>();
+  for (const key of allKeys(store)) {
+    const name = key.slice(key.indexOf(":") + 1);
+    if (key.startsWith("host:")) hosts.set(name, buildHost(store, settings, name));
+    else if (key.startsWith("backend:")) backends.set(name, buildBackends(store, settings, name));
+    else certificates.set(name, buildCertificate(store, settings, name, 0));
+  }
+  return { hosts, backends, certificates };
+}
+
+function readCase(raw: unknown, file: string, index: number): RoutingCase {
+  const { name, ingresses, requests, settings } = raw as {
+    // our own files; readIngress and the tests complain about what is wrong in them
+    name: string;
+    ingresses: { metadata: object }[];
+    requests: RoutingRequest[];
+    settings?: Partial<ModelSettings>;
+  };
+  if (typeof name !== "string" || !Array.isArray(ingresses) || !Array.isArray(requests)) {
+    throw new Error(`${file}, document ${index + 1}: not {name, ingresses, requests}`);
+  }
+  return {
+    file,
+    name,
+    settings: { ...SETTINGS, ...settings },
+    ingresses: ingresses.map((ingress, at) => readIngress(ingress, `${file}: ${name}: ingress ${at + 1}`, at)),
+    requests,
+  };
+}
+
+function readIngress(raw: { metadata: object }, where: string, index: number): Ingress {
+  const metadata = { namespace: "shop", ...raw.metadata };
+  const trimmed = trimObject(
+    { apiVersion: "networking.k8s.io/v1", kind: "Ingress", ...raw, metadata },
+    {
+      strict: true,
+      position: { file: "case.yaml", index, line: 1 },
+      inspectKeyPair: () => ({ kind: "bad", field: "", message: "", fix: "" }),
+    },
+  );
+  if (trimmed.kind !== "object" || trimmed.object.kind !== "Ingress") {
+    throw new Error(`${where}: ${JSON.stringify(trimmed)}`);
+  }
+  return trimmed.object;
+}
+
+function servicesOf(
+  { ingresses, settings }: RoutingCase,
+  endpoint: { address: string; port: number },
+): readonly KubernetesObject[] {
+  const ports = new Map<string, Set<number | string>>();
+  const use = (namespace: string, backend: IngressBackend | null): void => {
+    if (backend?.kind !== "service" || backend.service === "missing") return;
+    const key = `${namespace}/${backend.service}`;
+    ports.set(key, (ports.get(key) ?? new Set()).add(backend.port));
+  };
+  for (const { meta, defaultBackend, rules } of ingresses) {
+    use(meta.namespace, defaultBackend);
+    for (const rule of rules) for (const path of rule.paths) use(meta.namespace, path.backend);
+  }
+  const [namespace = "", service = ""] = settings.defaultBackend?.service.split("/") ?? [];
+  if (settings.defaultBackend !== null)
+    use(namespace, { kind: "service", service, port: settings.defaultBackend.port });
+  return [...ports].flatMap(([key, used]) => serviceObjects(key, [...used], endpoint));
+}
+
+function serviceObjects(
+  key: string,
+  used: readonly (number | string)[],
+  endpoint: { address: string; port: number },
+): readonly KubernetesObject[] {
+  const [namespace = "", name = ""] = key.split("/");
+  const meta = { namespace, name, uid: "", resourceVersion: "", createdAt: null, position: null, annotations: {} };
+  const ports = used.map((port, index) => ({
+    name: typeof port === "string" ? port : `p${port}`,
+    port: typeof port === "number" ? port : 10_000 + index,
+    targetPort: endpoint.port,
+    protocol: "TCP",
+    appProtocol: null,
+  }));
+  const slicePorts = ports.map((port) => ({ name: port.name, port: endpoint.port, protocol: "TCP" }));
+  const ready = { address: endpoint.address, ready: true, serving: true, terminating: false, zone: null };
+  return [
+    { kind: "Service", meta, type: "ClusterIP", clusterIP: "", ports },
+    { kind: "EndpointSlice", meta, service: name, addressType: "IPv4", ports: slicePorts, endpoints: [ready] },
+  ];
+}

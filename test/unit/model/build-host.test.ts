@@ -1,0 +1,228 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { buildHost } from "../../../agent/model/build-host.ts";
+import type { BuiltHost, Problem } from "../../../agent/model/edge-model.ts";
+import type { ModelSettings } from "../../../agent/model/input.ts";
+import type { KubernetesObject } from "../../../agent/objects/objects.ts";
+import {
+  backend,
+  BAD_KEY_PAIR,
+  goodKeyPair,
+  ingress,
+  path,
+  rule,
+  secret,
+  service,
+  servicePort,
+  SETTINGS,
+  storeOf,
+} from "./objects.ts";
+
+function host(name: string, objects: readonly KubernetesObject[], settings: Partial<ModelSettings> = {}): BuiltHost {
+  const all = { ...SETTINGS, ...settings };
+  return buildHost(storeOf(objects, all), all, name);
+}
+const brief = ({ code, field, object, hosts }: Problem): string =>
+  `${code} ${object?.kind} ${object?.namespace}/${object?.name} ${field} [${hosts.join()}]`;
+
+const web = ingress("shop/web", { rules: [rule("a.example", path("/"))] });
+const webService = service("shop/web");
+
+describe("a host", () => {
+  test("has routes named by their content, and backends by port number", () => {
+    const built = host("a.example", [
+      ingress("shop/web", {
+        rules: [
+          rule("a.example", path("/", "Prefix", backend("web", "http")), path("/x", "Exact", backend("web", 80))),
+        ],
+      }),
+      service("shop/web", [servicePort(80, "http")]),
+    ]);
+    assert.equal(built.routes.length, 2);
+    for (const route of built.routes) {
+      assert.match(route.key, /^shop\/web\/[0-9a-z]{11}$/);
+      assert.equal(route.backend, "shop/web/80");
+      assert.deepEqual(route.ingress, { kind: "Ingress", namespace: "shop", name: "web" });
+    }
+    assert.deepEqual([...(built.host?.prefixes ?? [])], [["/", built.routes[0]?.key]]);
+    assert.deepEqual([...(built.host?.exact ?? [])], [["/x", built.routes[1]?.key]]);
+    assert.deepEqual(built.problems, []);
+  });
+
+  test("keeps the key of a route when other rules come before it", () => {
+    const before = host("a.example", [web, webService]).routes[0]?.key;
+    const rules = [rule("z.example", path("/")), rule("a.example", path("/new"), path("/"))];
+    const after = host("a.example", [{ ...web, rules }, webService]).routes.map((route) => route.key);
+    assert.ok(before !== undefined && after.includes(before));
+  });
+
+  test("is nothing when nobody names it", () => {
+    assert.deepEqual(host("a.example", []), { host: null, routes: [], serverName: null, problems: [], shadowed: [] });
+    assert.equal(host("_", []).host, null);
+  });
+
+  test("bad hosts and paths cost only themselves, each named with its field", () => {
+    const position = { file: "shop.yaml", index: 1, line: 12 };
+    const odd = ingress("shop/web", {
+      meta: { position },
+      rules: [rule("x".repeat(300), path("/")), rule("a.example", path("/\u0001"), path("/ok"))],
+    });
+    const store = storeOf([odd, webService]);
+    const problems = [...store.hostsInUse()].flatMap((name) => buildHost(store, SETTINGS, name).problems);
+    assert.deepEqual(problems.map(brief).sort(), [
+      "host-invalid Ingress shop/web spec.rules[0].host []",
+      "path-invalid Ingress shop/web spec.rules[1].http.paths[0].path [a.example]",
+    ]);
+    for (const problem of problems) {
+      assert.equal(problem.where, "shop.yaml:12");
+      assert.doesNotMatch(`${problem.message}${problem.fix}`, /[\u0000-\u001f]/);
+      assert.ok(problem.message.length < 300 && problem.fix !== "");
+    }
+    assert.deepEqual([...(host("a.example", [odd, webService]).host?.prefixes.keys() ?? [])], ["/ok"]);
+  });
+
+  test("a conflict is the younger one's problem and names the older", () => {
+    const younger = ingress("shop/a", { meta: { createdAt: 2 }, rules: [rule("a.example", path("/foo/"))] });
+    const older = ingress("shop/b", { meta: { createdAt: 1 }, rules: [rule("a.example", path("/foo"))] });
+    const built = host("a.example", [younger, older, webService]);
+    assert.deepEqual(built.problems.map(brief), [
+      "path-conflict Ingress shop/a spec.rules[0].http.paths[0].backend [a.example]",
+    ]);
+    assert.match(built.problems[0]?.message ?? "", /path \/foo \(Prefix\).*older Ingress shop\/b/);
+    assert.deepEqual(
+      built.routes.map((route) => route.ingress.name),
+      ["b"],
+    );
+  });
+
+  test("a missing Service, a missing port and a resource are problems of the Ingress", () => {
+    const built = host("a.example", [
+      ingress("shop/web", {
+        rules: [
+          rule(
+            "a.example",
+            path("/gone", "Prefix", backend("gone")),
+            path("/port", "Prefix", backend("web", 81)),
+            path("/bucket", "Prefix", { kind: "resource", apiGroup: "", resourceKind: "Bucket", name: "b" }),
+          ),
+        ],
+      }),
+      service("shop/web", [servicePort(80, "http")]),
+    ]);
+    assert.deepEqual(built.problems.map(brief), [
+      "service-missing Ingress shop/web spec.rules[0].http.paths[0].backend.service.name [a.example]",
+      "service-port-missing Ingress shop/web spec.rules[0].http.paths[1].backend.service.port [a.example]",
+      "backend-unsupported Ingress shop/web spec.rules[0].http.paths[2].backend.resource [a.example]",
+    ]);
+    assert.match(built.problems[1]?.fix ?? "", /80 \(http\)/);
+    assert.deepEqual(
+      built.routes.map(({ backend: key }) => key),
+      ["shop/gone/80", "shop/web/81", null],
+    );
+    assert.match(built.routes[2]?.closed?.reason ?? "", /Bucket/);
+    assert.equal(built.host?.strictPaths, false);
+  });
+
+  test("a guard closes the routes, makes paths strict and is reported once for all hosts", () => {
+    const guarded = ingress("shop/web", {
+      meta: { annotations: { "nginx.ingress.kubernetes.io/auth-url": "x" } },
+      rules: [rule("b.example", path("/")), rule("a.example", path("/"))],
+    });
+    const store = storeOf([guarded, webService]);
+    const built = ["a.example", "b.example"].map((name) => buildHost(store, SETTINGS, name));
+    for (const one of built) {
+      assert.match(one.routes[0]?.closed?.reason ?? "", /auth-url/);
+      assert.equal(one.host?.strictPaths, true);
+    }
+    assert.deepEqual(built.flatMap(({ problems }) => problems).map(brief), [
+      'annotation-closes-route Ingress shop/web metadata.annotations["nginx.ingress.kubernetes.io/auth-url"] [a.example,b.example]',
+    ]);
+  });
+
+  test("the edge's default backend is the fallback of the host without name, under its own key", () => {
+    const settings = { defaultBackend: { service: "ops/errors", port: "http" } };
+    const built = host("_", [service("ops/errors", [servicePort(80, "http")])], settings);
+    assert.equal(built.host?.fallback, built.routes[0]?.key);
+    assert.deepEqual(built.routes[0]?.ingress, { kind: "Service", namespace: "ops", name: "errors" });
+    assert.equal(built.routes[0]?.backend, "ops/errors/80");
+    assert.deepEqual(host("_", [], settings).problems.map(brief), [
+      "service-missing Service ops/errors ingress.defaultBackend [_]",
+    ]);
+  });
+});
+
+describe("server names", () => {
+  const tls = (secretName: string | null, ...hosts: string[]): { hosts: string[]; secretName: string | null } => ({
+    hosts,
+    secretName,
+  });
+  const withTls = (key: string, entry: ReturnType<typeof tls>, createdAt = 0): KubernetesObject =>
+    ingress(key, { meta: { createdAt }, tls: [entry], rules: [rule("a.example", path(`/${key}`))] });
+
+  test("get the Secret that the oldest Ingress names, and the younger is told", () => {
+    const objects = [
+      withTls("shop/young", tls("two", "a.example"), 2),
+      withTls("shop/old", tls("one", "A.example"), 1),
+      secret("shop/one", goodKeyPair(["*.example"])),
+      secret("shop/two", goodKeyPair(["a.example"])),
+      webService,
+    ];
+    const built = host("a.example", objects);
+    assert.deepEqual(built.serverName, { name: "a.example", certificate: "shop/one" });
+    assert.deepEqual(built.problems.map(brief), [
+      "certificate-conflict Ingress shop/young spec.tls[0].secretName [a.example]",
+    ]);
+  });
+
+  test("without a usable Secret they have the default certificate, and the Ingress is told why", () => {
+    const missing = host("a.example", [withTls("shop/web", tls("gone", "a.example", "b.example")), webService]);
+    assert.deepEqual(missing.serverName, { name: "a.example", certificate: null });
+    assert.deepEqual(missing.problems.map(brief), [
+      "secret-missing Ingress shop/web spec.tls[0].secretName [a.example,b.example]",
+    ]);
+    const objects = [withTls("shop/web", tls("bad", "a.example")), secret("shop/bad", BAD_KEY_PAIR), webService];
+    const bad = host("a.example", objects);
+    assert.deepEqual(bad.serverName, { name: "a.example", certificate: null });
+    assert.match(bad.problems[0]?.message ?? "", /Secret shop\/bad is no key pair: data\["tls\.key"\] is missing/);
+    assert.deepEqual(host("a.example", [withTls("shop/web", tls(null, "a.example")), webService]), {
+      ...host("a.example", [withTls("shop/web", tls(null, "a.example")), webService]),
+      serverName: { name: "a.example", certificate: null },
+      problems: [],
+    });
+  });
+
+  test("a certificate for other names is served and reported", () => {
+    const objects = [
+      withTls("shop/web", tls("cert", "a.example")),
+      secret("shop/cert", goodKeyPair(["b.example"])),
+      webService,
+    ];
+    const built = host("a.example", objects);
+    assert.deepEqual(built.serverName, { name: "a.example", certificate: "shop/cert" });
+    assert.deepEqual(
+      built.problems.map((problem) => `${problem.severity} ${brief(problem)}`),
+      ["warning certificate-name Ingress shop/web spec.tls[0].secretName [a.example]"],
+    );
+  });
+
+  test("a host that no entry names gets a Secret of its Ingress that covers it", () => {
+    const entry = tls("cert");
+    const covering = [withTls("shop/web", entry), secret("shop/cert", goodKeyPair(["a.example"])), webService];
+    assert.deepEqual(host("a.example", covering).serverName, { name: "a.example", certificate: "shop/cert" });
+    const other = [withTls("shop/web", entry), secret("shop/cert", goodKeyPair(["b.example"])), webService];
+    assert.equal(host("a.example", other).serverName, null);
+    assert.deepEqual(host("a.example", [withTls("shop/web", entry), webService]).problems.map(brief), [
+      "secret-missing Ingress shop/web spec.tls[0].secretName [a.example]",
+    ]);
+  });
+
+  test("the default certificate is the server name of the host without name", () => {
+    const settings = { defaultCertificate: "ops/cert" };
+    const good = host("_", [secret("ops/cert", goodKeyPair([]))], settings);
+    assert.deepEqual(good.serverName, { name: "_", certificate: "ops/cert" });
+    assert.equal(host("_", [], settings).serverName, null);
+    assert.deepEqual(host("_", [], settings).problems.map(brief), [
+      "secret-missing Secret ops/cert ingress.defaultCertificate []",
+    ]);
+  });
+});
