@@ -1,0 +1,127 @@
+// Which Ingresses name which host, Service and Secret. What a change of one object dirties is read from here.
+// Every operation costs as much as the Ingress is large.
+
+import type { DirtyKey } from "../model/edge-model.ts";
+import { type Claims, claimsOf, sortPorts } from "../model/ingress/claims.ts";
+import type { Ingress } from "../objects/objects.ts";
+import { compareAge } from "../objects/objects.ts";
+
+type Users = Map<string, Map<string, Claims>>;
+type Dirty = (key: DirtyKey) => void;
+
+export class IngressIndex {
+  readonly #byHost: Users = new Map();
+  readonly #byService: Users = new Map();
+  readonly #bySecret: Users = new Map();
+  readonly #dirty: Dirty;
+  readonly #onSecrets: () => void;
+
+  /** `onSecrets` is told when the set of named Secrets changed. */
+  constructor(dirty: Dirty, onSecrets: () => void) {
+    this.#dirty = dirty;
+    this.#onSecrets = onSecrets;
+  }
+
+  /** Takes the place of what this Ingress ("<namespace>/<name>") claimed before; null: nothing any more. */
+  set(key: string, before: Ingress | null, after: Ingress | null): void {
+    const old = before === null ? null : claimsOf(before);
+    const now = after === null ? null : claimsOf(after);
+    const secrets = union(old?.secrets.keys(), now?.secrets.keys());
+    const namedBefore = [...secrets].filter((secret) => this.#bySecret.has(secret));
+    if (old !== null) {
+      for (const host of old.hosts) remove(this.#byHost, host, key);
+      for (const service of old.services.keys()) remove(this.#byService, service, key);
+      for (const secret of old.secrets.keys()) remove(this.#bySecret, secret, key);
+    }
+    if (now !== null) {
+      for (const host of now.hosts) add(this.#byHost, host, key, now);
+      for (const service of now.services.keys()) add(this.#byService, service, key, now);
+      for (const secret of now.secrets.keys()) add(this.#bySecret, secret, key, now);
+    }
+    this.#dirtyDifference(old, now);
+    const namedAfter = [...secrets].filter((secret) => this.#bySecret.has(secret));
+    if (!isSameList(namedBefore, namedAfter)) this.#onSecrets();
+  }
+
+  /** Oldest first. */
+  ingressesOfHost(host: string): readonly Ingress[] {
+    const users = this.#byHost.get(host);
+    if (users === undefined) return [];
+    return [...users.values()].map((claims) => claims.ingress).sort((a, b) => compareAge(a.meta, b.meta));
+  }
+
+  portsOfService(service: string): readonly (number | string)[] {
+    const ports = new Set<number | string>();
+    for (const claims of this.#byService.get(service)?.values() ?? []) {
+      for (const port of claims.services.get(service)?.ports ?? []) ports.add(port);
+    }
+    return sortPorts(ports);
+  }
+
+  hostsOfService(service: string): ReadonlySet<string> {
+    const hosts = new Set<string>();
+    for (const claims of this.#byService.get(service)?.values() ?? []) {
+      for (const host of claims.services.get(service)?.hosts ?? []) hosts.add(host);
+    }
+    return hosts;
+  }
+
+  hostsOfSecret(secret: string): ReadonlySet<string> {
+    const hosts = new Set<string>();
+    for (const claims of this.#bySecret.get(secret)?.values() ?? []) {
+      for (const host of claims.secrets.get(secret) ?? []) hosts.add(host);
+    }
+    return hosts;
+  }
+
+  usesService(service: string): boolean {
+    return this.#byService.has(service);
+  }
+  usesSecret(secret: string): boolean {
+    return this.#bySecret.has(secret);
+  }
+  hosts(): Iterable<string> {
+    return this.#byHost.keys();
+  }
+  services(): Iterable<string> {
+    return this.#byService.keys();
+  }
+  secrets(): Iterable<string> {
+    return this.#bySecret.keys();
+  }
+
+  #dirtyDifference(old: Claims | null, now: Claims | null): void {
+    for (const host of union(old?.hosts, now?.hosts)) this.#dirty(`host:${host}`);
+    // A Service's backends depend on the ports that are used, its problems on the hosts.
+    for (const service of union(old?.services.keys(), now?.services.keys())) {
+      const before = old?.services.get(service);
+      const after = now?.services.get(service);
+      const same = isSameList(before?.ports, after?.ports) && isSameList(before?.hosts, after?.hosts);
+      if (!same) this.#dirty(`backend:${service}`);
+    }
+    for (const secret of union(old?.secrets.keys(), now?.secrets.keys())) {
+      if (!isSameList(old?.secrets.get(secret), now?.secrets.get(secret))) this.#dirty(`certificate:${secret}`);
+    }
+  }
+}
+
+function add(users: Users, key: string, ingress: string, claims: Claims): void {
+  const known = users.get(key);
+  if (known === undefined) users.set(key, new Map([[ingress, claims]]));
+  else known.set(ingress, claims);
+}
+
+function remove(users: Users, key: string, ingress: string): void {
+  const known = users.get(key);
+  known?.delete(ingress);
+  if (known?.size === 0) users.delete(key);
+}
+
+function union<T>(a: Iterable<T> | undefined, b: Iterable<T> | undefined): ReadonlySet<T> {
+  return new Set([...(a ?? []), ...(b ?? [])]);
+}
+
+function isSameList<T>(a: readonly T[] | undefined, b: readonly T[] | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return a.length === b.length && a.every((entry, index) => entry === b[index]);
+}

@@ -1,0 +1,362 @@
+// What the sources said: the objects, indexes over them, and the keys of the model that have to be built anew.
+// In: changes, in order. Out: dirty keys, and the objects as the builders ask for them. It builds nothing itself.
+// What a change costs depends on the change, never on the number of objects.
+
+import type { DirtyKey } from "../model/edge-model.ts";
+import { ANY_HOST } from "../model/hosts.ts";
+import { sortPorts } from "../model/ingress/claims.ts";
+import type { ModelInput, ModelSettings } from "../model/input.ts";
+import { allKeys } from "../model/keys.ts";
+import {
+  compareText,
+  type EndpointSlice,
+  type Ingress,
+  type IngressClass,
+  type KubernetesObject,
+  type ObjectKind,
+  type ObjectRef,
+  refOf,
+  type Secret,
+  type Service,
+} from "../objects/objects.ts";
+import { ClassIndex } from "./class-index.ts";
+import { IngressIndex } from "./ingress-index.ts";
+import { isSameObject } from "./same-object.ts";
+import type { Change, Refusal } from "./source.ts";
+
+export interface StoreOptions {
+  readonly settings: ModelSettings;
+  /** Kinds that must have been listed once (`replace`) before anything is built. */
+  readonly requiredKinds: readonly ObjectKind[];
+  /** Told once when there is something to build, and then again only after `takeDirty`. */
+  readonly onDirty: () => void;
+  /** Told when the set of Secrets that are wanted changed, also before the store is synced. */
+  readonly onWantedSecrets: (keys: ReadonlySet<string>) => void;
+}
+
+export class Store implements ModelInput {
+  readonly #options: StoreOptions;
+  readonly #ingresses = new Map<string, Ingress>();
+  readonly #services = new Map<string, Service>();
+  readonly #secrets = new Map<string, Secret>();
+  readonly #slices = new Map<string, EndpointSlice>();
+  /** "<namespace>/<service>" → names of its slices → slice. */
+  readonly #slicesOfService = new Map<string, Map<string, EndpointSlice>>();
+  readonly #classes: ClassIndex;
+  readonly #index: IngressIndex;
+  /** Ingresses that are in the index: ours, as it was decided last. */
+  readonly #indexed = new Map<string, Ingress>();
+  readonly #refusals = new Map<string, Refusal>();
+  readonly #missing: Set<ObjectKind>;
+  #synced = false;
+  #dirty = new Set<DirtyKey>();
+  #told = false;
+  #secretsChanged: boolean;
+
+  constructor(options: StoreOptions) {
+    this.#options = options;
+    this.#missing = new Set(options.requiredKinds);
+    this.#classes = new ClassIndex(options.settings);
+    this.#index = new IngressIndex(
+      (key) => this.#mark(key),
+      () => {
+        this.#secretsChanged = true;
+      },
+    );
+    // The default certificate is wanted from the start, and nobody was told yet.
+    this.#secretsChanged = options.settings.defaultCertificate !== null;
+  }
+
+  /** Takes changes as one step: the callbacks come after the last of them. */
+  apply(changes: readonly Change[]): void {
+    for (const change of changes) this.#applyOne(change);
+    this.#settle();
+  }
+
+  /**
+   * Takes the objects of a snapshot. The store counts as synced: what an API server said before is what there is
+   * until it says something else.
+   */
+  restore(objects: readonly KubernetesObject[]): void {
+    for (const object of objects) this.#put(object);
+    this.#classesListed();
+    this.#missing.clear();
+    this.#settle();
+  }
+
+  /** All objects, for a snapshot: plain JSON, private keys included. */
+  objects(): readonly KubernetesObject[] {
+    return [
+      ...this.#classes.all(),
+      ...this.#ingresses.values(),
+      ...this.#services.values(),
+      ...this.#slices.values(),
+      ...this.#secrets.values(),
+    ];
+  }
+
+  /** Whether every required kind was listed once. Before that, nothing may be built. */
+  synced(): boolean {
+    return this.#synced;
+  }
+
+  /** The keys to build anew, each once, in the order in which they got dirty. Empty before the store is synced. */
+  takeDirty(): readonly DirtyKey[] {
+    const keys = [...this.#dirty];
+    this.#dirty = new Set();
+    this.#told = false;
+    return keys;
+  }
+
+  /** Secrets ("<namespace>/<name>") that `tls` of our Ingresses names, and the default certificate. A copy. */
+  wantedSecrets(): ReadonlySet<string> {
+    return new Set(this.secretsInUse());
+  }
+
+  /** What could not be read, by `where`. */
+  refusals(): readonly Refusal[] {
+    return [...this.#refusals.values()].sort((a, b) => compareText(a.where, b.where));
+  }
+
+  ingressesOfHost(host: string): readonly Ingress[] {
+    return this.#index.ingressesOfHost(host);
+  }
+
+  portsInUse(key: string): readonly (number | string)[] {
+    const ports = this.#index.portsOfService(key);
+    const { defaultBackend } = this.#options.settings;
+    if (defaultBackend?.service !== key || ports.includes(defaultBackend.port)) return ports;
+    return sortPorts([...ports, defaultBackend.port]);
+  }
+
+  service(key: string): Service | undefined {
+    return this.#services.get(key);
+  }
+
+  endpointSlices(key: string): readonly EndpointSlice[] {
+    const slices = [...(this.#slicesOfService.get(key)?.values() ?? [])];
+    return slices.sort((a, b) => compareText(a.meta.name, b.meta.name));
+  }
+
+  secret(key: string): Secret | undefined {
+    return this.#secrets.get(key);
+  }
+
+  hostsOfService(key: string): readonly string[] {
+    const hosts = new Set(this.#index.hostsOfService(key));
+    if (this.#options.settings.defaultBackend?.service === key) hosts.add(ANY_HOST);
+    return [...hosts].sort();
+  }
+
+  hostsOfSecret(key: string): readonly string[] {
+    return [...this.#index.hostsOfSecret(key)].sort();
+  }
+
+  ingressClasses(): readonly IngressClass[] {
+    return this.#classes.all();
+  }
+
+  hostsInUse(): Iterable<string> {
+    return this.#index.hosts();
+  }
+
+  servicesInUse(): Iterable<string> {
+    const { defaultBackend } = this.#options.settings;
+    return defaultBackend === null
+      ? this.#index.services()
+      : new Set([...this.#index.services(), defaultBackend.service]);
+  }
+
+  secretsInUse(): Iterable<string> {
+    const { defaultCertificate } = this.#options.settings;
+    return defaultCertificate === null
+      ? this.#index.secrets()
+      : new Set([...this.#index.secrets(), defaultCertificate]);
+  }
+
+  #applyOne(change: Change): void {
+    switch (change.kind) {
+      case "put":
+        return this.#put(change.object);
+      case "delete":
+        return this.#delete(change.ref);
+      case "replace":
+        return this.#replace(change.objectKind, change.objects);
+      case "refuse":
+        this.#refusals.set(change.refusal.where, change.refusal);
+        return;
+      case "accept":
+        this.#refusals.delete(change.where);
+        return;
+    }
+  }
+
+  #settle(): void {
+    if (!this.#synced && this.#missing.size === 0) {
+      this.#synced = true;
+      this.#dirty = new Set(allKeys(this));
+    }
+    if (this.#secretsChanged) {
+      this.#secretsChanged = false;
+      this.#options.onWantedSecrets(this.wantedSecrets());
+    }
+    if (this.#dirty.size > 0 && !this.#told) {
+      this.#told = true;
+      this.#options.onDirty();
+    }
+  }
+
+  #mark(key: DirtyKey): void {
+    if (this.#synced) this.#dirty.add(key);
+  }
+
+  #replace(kind: ObjectKind, objects: readonly KubernetesObject[]): void {
+    const kept = new Set<string>();
+    for (const object of objects) kept.add(keyOf(refOf(object)));
+    // An object that came but could not be read is not gone: its last good state stays.
+    for (const { ref } of this.#refusals.values()) if (ref?.kind === kind) kept.add(keyOf(ref));
+    for (const object of this.#ofKind(kind)) {
+      const ref = refOf(object);
+      if (!kept.has(keyOf(ref))) this.#delete(ref);
+    }
+    for (const object of objects) this.#put(object);
+    this.#missing.delete(kind);
+    if (kind === "IngressClass") this.#classesListed();
+  }
+
+  #classesListed(): void {
+    for (const key of this.#classes.setListed()) this.#reindex(key);
+  }
+
+  #ofKind(kind: ObjectKind): readonly KubernetesObject[] {
+    switch (kind) {
+      case "Ingress":
+        return [...this.#ingresses.values()];
+      case "IngressClass":
+        return this.#classes.all();
+      case "Service":
+        return [...this.#services.values()];
+      case "EndpointSlice":
+        return [...this.#slices.values()];
+      case "Secret":
+        return [...this.#secrets.values()];
+    }
+  }
+
+  #put(object: KubernetesObject): void {
+    const key = keyOf(refOf(object));
+    switch (object.kind) {
+      case "Ingress":
+        return this.#setIngress(key, object);
+      case "IngressClass":
+        return this.#setClass(key, object);
+      case "Service":
+        return this.#setService(key, object);
+      case "EndpointSlice":
+        return this.#setSlice(key, object);
+      case "Secret":
+        return this.#setSecret(key, object);
+    }
+  }
+
+  #delete(ref: ObjectRef): void {
+    const key = keyOf(ref);
+    switch (ref.kind) {
+      case "Ingress":
+        return this.#setIngress(key, null);
+      case "IngressClass":
+        return this.#setClass(key, null);
+      case "Service":
+        return this.#setService(key, null);
+      case "EndpointSlice":
+        return this.#setSlice(key, null);
+      case "Secret":
+        return this.#setSecret(key, null);
+    }
+  }
+
+  #setIngress(key: string, ingress: Ingress | null): void {
+    const before = this.#ingresses.get(key) ?? null;
+    if (!replaceIn(this.#ingresses, key, ingress)) return;
+    this.#classes.track(key, before, ingress);
+    this.#reindex(key);
+  }
+
+  // Decides anew whether an Ingress is ours, and brings the index in line.
+  #reindex(key: string): void {
+    const ingress = this.#ingresses.get(key) ?? null;
+    const before = this.#indexed.get(key) ?? null;
+    const after = ingress !== null && this.#classes.isOurs(ingress) ? ingress : null;
+    if (before === after) return;
+    if (after === null) this.#indexed.delete(key);
+    else this.#indexed.set(key, after);
+    this.#index.set(key, before, after);
+  }
+
+  #setClass(name: string, ingressClass: IngressClass | null): void {
+    const before = this.#classes.get(name);
+    if (before === undefined && ingressClass === null) return;
+    if (before !== undefined && ingressClass !== null && isSameObject(before, ingressClass)) return;
+    for (const key of this.#classes.set(name, ingressClass)) this.#reindex(key);
+  }
+
+  #setService(key: string, service: Service | null): void {
+    if (!replaceIn(this.#services, key, service)) return;
+    const isDefault = this.#options.settings.defaultBackend?.service === key;
+    if (!isDefault && !this.#index.usesService(key)) return;
+    this.#mark(`backend:${key}`);
+    for (const host of this.hostsOfService(key)) this.#mark(`host:${host}`);
+  }
+
+  #setSlice(key: string, slice: EndpointSlice | null): void {
+    const before = this.#slices.get(key);
+    if (!replaceIn(this.#slices, key, slice)) return;
+    if (before !== undefined) this.#unlinkSlice(before);
+    if (slice !== null) {
+      const service = serviceOfSlice(slice);
+      const slices = this.#slicesOfService.get(service) ?? new Map<string, EndpointSlice>();
+      this.#slicesOfService.set(service, slices.set(slice.meta.name, slice));
+      this.#markEndpoints(service);
+    }
+  }
+
+  #unlinkSlice(slice: EndpointSlice): void {
+    const service = serviceOfSlice(slice);
+    const slices = this.#slicesOfService.get(service);
+    slices?.delete(slice.meta.name);
+    if (slices?.size === 0) this.#slicesOfService.delete(service);
+    this.#markEndpoints(service);
+  }
+
+  #markEndpoints(service: string): void {
+    const isDefault = this.#options.settings.defaultBackend?.service === service;
+    if (isDefault || this.#index.usesService(service)) this.#mark(`backend:${service}`);
+  }
+
+  #setSecret(key: string, secret: Secret | null): void {
+    if (!replaceIn(this.#secrets, key, secret)) return;
+    const isDefault = this.#options.settings.defaultCertificate === key;
+    if (!isDefault && !this.#index.usesSecret(key)) return;
+    this.#mark(`certificate:${key}`);
+    for (const host of this.#index.hostsOfSecret(key)) this.#mark(`host:${host}`);
+    if (isDefault) this.#mark(`host:${ANY_HOST}`);
+  }
+}
+
+/** "<namespace>/<name>", or the name alone where there is no namespace. */
+function keyOf(ref: ObjectRef): string {
+  return ref.namespace === "" ? ref.name : `${ref.namespace}/${ref.name}`;
+}
+
+function serviceOfSlice(slice: EndpointSlice): string {
+  return `${slice.meta.namespace}/${slice.service}`;
+}
+
+/** Puts or (null) removes; false where nothing changed. */
+function replaceIn<T extends KubernetesObject>(objects: Map<string, T>, key: string, object: T | null): boolean {
+  const before = objects.get(key);
+  if (object === null) return objects.delete(key);
+  if (before !== undefined && isSameObject(before, object)) return false;
+  objects.set(key, object);
+  return true;
+}

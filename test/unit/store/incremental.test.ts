@@ -1,0 +1,241 @@
+// The most important property of the agent: building only what is dirty gives what a full build gives.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { buildBackends } from "../../../agent/model/build-backends.ts";
+import { buildCertificate } from "../../../agent/model/build-certificate.ts";
+import { buildHost } from "../../../agent/model/build-host.ts";
+import type { DirtyKey } from "../../../agent/model/edge-model.ts";
+import type { ModelInput, ModelSettings } from "../../../agent/model/input.ts";
+import { allKeys } from "../../../agent/model/keys.ts";
+import { CLASS_ANNOTATION } from "../../../agent/objects/annotation-keys.ts";
+import type { KubernetesObject, ObjectKind, Position } from "../../../agent/objects/objects.ts";
+import type { Change } from "../../../agent/store/source.ts";
+import { Store } from "../../../agent/store/store.ts";
+import {
+  backend,
+  BAD_KEY_PAIR,
+  endpoint,
+  goodKeyPair,
+  ingress,
+  ingressClass,
+  path,
+  rule,
+  secret,
+  service,
+  servicePort,
+  SETTINGS,
+  slice,
+} from "../model/objects.ts";
+
+const NOW = 1_000_000_000_000;
+const RUNS = Number(process.env["PROPERTY_RUNS"] ?? 400);
+
+// Small pools, so that objects meet.
+const namespace = fc.constantFrom("a", "a", "a", "b");
+const serviceName = fc.constantFrom("web", "web", "web", "api");
+const host = fc.constantFrom("", "x.example", "y.example", "*.example", "X.EXAMPLE", "bad host", "10.0.0.1");
+const port = fc.constantFrom<number | string>(80, 80, 80, 81, "http");
+const anyBackend = fc.oneof(
+  { weight: 8, arbitrary: fc.tuple(serviceName, port).map(([name, number]) => backend(name, number)) },
+  fc.constant({ kind: "resource", apiGroup: "", resourceKind: "Bucket", name: "b" } as const),
+);
+const anyPath = fc
+  .tuple(
+    fc.constantFrom("/", "/a", "/a/", "/a/b", "//", "", "no", "/%zz"),
+    fc.constantFrom("Exact", "Prefix", "ImplementationSpecific"),
+    anyBackend,
+  )
+  .map(([text, type, to]) => path(text, type, to));
+const anyRule = fc.tuple(host, fc.array(anyPath, { maxLength: 2 })).map(([name, paths]) => rule(name, ...paths));
+const annotations = fc.constantFrom(
+  {},
+  {},
+  {},
+  { "nginx.ingress.kubernetes.io/auth-url": "x" },
+  { "nginx.ingress.kubernetes.io/server-snippet": "x" },
+  { "nginx.ingress.kubernetes.io/use-regex": "true" },
+  { "nginx.ingress.kubernetes.io/canary": "true" },
+  { [CLASS_ANNOTATION]: "mine" },
+);
+const position = fc
+  .option(fc.nat(3), { nil: null })
+  .map((index): Position | null => (index === null ? null : { file: "f.yaml", index, line: index * 10 + 1 }));
+const createdAt = fc.option(fc.nat(2), { nil: null });
+
+const anyIngress = fc
+  .record({
+    key: fc.tuple(namespace, fc.constantFrom("one", "two")).map((parts) => parts.join("/")),
+    meta: fc.record({ annotations, position, createdAt }),
+    ingressClassName: fc.constantFrom(null, "headgate", "mine", "other"),
+    defaultBackend: fc.option(anyBackend, { nil: null }),
+    rules: fc.array(anyRule, { maxLength: 3 }),
+    tls: fc.array(
+      fc.record({
+        hosts: fc.array(host, { maxLength: 2 }),
+        secretName: fc.constantFrom(null, "cert", "cert2"),
+      }),
+      { maxLength: 2 },
+    ),
+  })
+  .map(({ key, ...fields }): KubernetesObject => ingress(key, fields));
+const anyService = fc
+  .tuple(
+    namespace,
+    serviceName,
+    fc.constantFrom([servicePort(80, "http")], [servicePort(81)], [servicePort(82, "http")], []),
+    fc.constantFrom("ClusterIP", "ExternalName"),
+  )
+  .map(([space, name, ports, type]): KubernetesObject => service(`${space}/${name}`, ports, type));
+const anySlice = fc
+  .tuple(
+    namespace,
+    fc.constantFrom("s1", "s2"),
+    serviceName,
+    fc.array(
+      fc
+        .tuple(
+          fc.constantFrom("10.0.0.1", "10.0.0.2", "127.0.0.1", "192.0.2.7"),
+          fc.constantFrom("ready", "not-ready", "draining"),
+        )
+        .map(([address, state]) => endpoint(address, state)),
+      { maxLength: 3 },
+    ),
+    fc.constantFrom("", "http"),
+  )
+  .map(([space, name, of, endpoints, portName]): KubernetesObject => {
+    const ports = [{ name: portName, port: 8080, protocol: "TCP" }];
+    return slice(`${space}/${name}`, of, endpoints, { ports });
+  });
+const anySecret = fc
+  .tuple(
+    namespace,
+    fc.constantFrom("cert", "cert2"),
+    fc.constantFrom(
+      BAD_KEY_PAIR,
+      goodKeyPair(["x.example"]),
+      goodKeyPair(["*.example"], NOW + 1),
+      goodKeyPair([], NOW - 1),
+    ),
+  )
+  .map(([space, name, keyPair]): KubernetesObject => secret(`${space}/${name}`, keyPair));
+const anyClass = fc
+  .tuple(fc.constantFrom("mine", "other", "nginx"), fc.constantFrom("headgate.dev/ingress", "else"), fc.boolean())
+  .map(([name, controller, isDefault]): KubernetesObject => ingressClass(name, controller, isDefault));
+const anyObject = fc.oneof(
+  { weight: 4, arbitrary: anyIngress },
+  { weight: 2, arbitrary: anyService },
+  { weight: 2, arbitrary: anySlice },
+  { weight: 2, arbitrary: anySecret },
+  { weight: 2, arbitrary: anyClass },
+);
+const put = anyObject.map((object): Change => ({ kind: "put", object }));
+const change = fc.oneof(
+  { weight: 8, arbitrary: put },
+  {
+    weight: 4,
+    arbitrary: anyObject.map(({ kind, meta }): Change => ({
+      kind: "delete",
+      ref: { kind, namespace: meta.namespace, name: meta.name },
+    })),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.array(anyObject, { maxLength: 3 }).map((objects): Change => {
+      const objectKind: ObjectKind = objects[0]?.kind ?? "Ingress";
+      return { kind: "replace", objectKind, objects: objects.filter((object) => object.kind === objectKind) };
+    }),
+  },
+);
+const settings: fc.Arbitrary<ModelSettings> = fc.record({
+  ingressClasses: fc.constant(["headgate"]),
+  classless: fc.constantFrom("auto", "true", "false"),
+  defaultBackend: fc.constantFrom(null, { service: "a/web", port: 80 }, { service: "b/api", port: "http" }),
+  defaultCertificate: fc.constantFrom(null, "a/cert"),
+  allowLocalEndpoints: fc.boolean(),
+  hostAddresses: fc.constant(SETTINGS.hostAddresses),
+});
+
+function newStore(modelSettings: ModelSettings): Store {
+  return new Store({
+    settings: modelSettings,
+    requiredKinds: [],
+    onDirty: () => undefined,
+    onWantedSecrets: () => undefined,
+  });
+}
+
+function buildKey(input: ModelInput, modelSettings: ModelSettings, key: DirtyKey): unknown {
+  const name = key.slice(key.indexOf(":") + 1);
+  if (key.startsWith("host:")) {
+    const built = buildHost(input, modelSettings, name);
+    return built.host === null && built.serverName === null && built.problems.length === 0 ? null : built;
+  }
+  if (key.startsWith("backend:")) {
+    const built = buildBackends(input, modelSettings, name);
+    return built.backends.length === 0 ? null : built;
+  }
+  const built = buildCertificate(input, modelSettings, name, NOW);
+  return built.certificate === null ? null : built;
+}
+
+function build(
+  model: Map<string, unknown>,
+  input: ModelInput,
+  modelSettings: ModelSettings,
+  keys: readonly DirtyKey[],
+): void {
+  for (const key of keys) {
+    const value = buildKey(input, modelSettings, key);
+    if (value === null) model.delete(key);
+    else model.set(key, value);
+  }
+}
+
+const sorted = (model: ReadonlyMap<string, unknown>): unknown => [...model].sort(([a], [b]) => (a < b ? -1 : 1));
+
+test("building only the dirty keys gives the model of a full build, after every step", () => {
+  fc.assert(
+    fc.property(
+      settings,
+      fc.array(fc.array(change, { minLength: 1, maxLength: 3 }), { maxLength: 20, size: "max" }),
+      (modelSettings, steps) => {
+        const store = newStore(modelSettings);
+        const model = new Map<string, unknown>();
+        for (const step of steps) {
+          store.apply(step);
+          build(model, store, modelSettings, store.takeDirty());
+          const fresh = newStore(modelSettings);
+          fresh.apply(store.objects().map((object) => ({ kind: "put", object: structuredClone(object) })));
+          const full = new Map<string, unknown>();
+          build(full, fresh, modelSettings, allKeys(fresh));
+          assert.deepEqual(sorted(model), sorted(full));
+        }
+      },
+    ),
+    { numRuns: RUNS },
+  );
+});
+
+test("what is wanted of Secrets is what a fresh store wants", () => {
+  fc.assert(
+    fc.property(settings, fc.array(change, { maxLength: 20 }), (modelSettings, changes) => {
+      let told: ReadonlySet<string> = new Set();
+      const store = new Store({
+        settings: modelSettings,
+        requiredKinds: [],
+        onDirty: () => undefined,
+        onWantedSecrets: (keys) => {
+          told = keys;
+        },
+      });
+      for (const one of changes) store.apply([one]);
+      store.apply([]);
+      const fresh = newStore(modelSettings);
+      fresh.apply(store.objects().map((object) => ({ kind: "put", object })));
+      assert.deepEqual([...told].sort(), [...fresh.wantedSecrets()].sort());
+    }),
+    { numRuns: RUNS },
+  );
+});
