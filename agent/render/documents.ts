@@ -1,0 +1,131 @@
+// Documents: what the data plane is told, as docs/dataplane-api.md and lua/schema/document.schema.json have it.
+
+import type { Backend, Certificate, Host, Route, ServerName } from "../model/edge-model.ts";
+
+/** The schema this agent speaks; the data plane says its own in GET /v1/state. */
+export const SCHEMA = 1;
+
+export type DocumentKind = "backend" | "certificate" | "route" | "host" | "server_name";
+
+/** Values are plain JSON. Arrays of peers are flat, so that the picker walks no tables of tables. */
+export interface BackendValue {
+  readonly namespace: string;
+  readonly service: string;
+  readonly port: string;
+  readonly balancer: "round_robin";
+  readonly addresses: readonly string[];
+  readonly ports: readonly number[];
+  readonly weights: readonly number[];
+}
+export interface RouteValue {
+  /** For the access log and metrics. */
+  readonly namespace: string;
+  readonly ingress: string;
+  readonly service: string;
+  readonly path: string;
+  readonly profile: string;
+  readonly backends: readonly { readonly backend: string; readonly weight: number }[];
+  readonly ssl_redirect: "certificate" | "never";
+  /** Text of why the route answers 503 on purpose; "" where it serves. */
+  readonly closed: string;
+  readonly timeouts: { readonly connect_ms: number; readonly send_ms: number; readonly read_ms: number };
+  /** tries: peers asked for one request at most; timeout_ms: no new try after that long, 0 for no limit. */
+  readonly retry: { readonly tries: number; readonly timeout_ms: number };
+}
+export interface HostValue {
+  /** path → route key */
+  readonly exact: Readonly<Record<string, string>>;
+  /** path without trailing slash ("/" for all) → route key; matched by whole segments, longest first */
+  readonly prefixes: Readonly<Record<string, string>>;
+  /** route key, or "" to use the fallback of the host "_", and 404 where that has none */
+  readonly fallback: string;
+  readonly strict_paths: boolean;
+}
+export interface ServerNameValue {
+  /** key of a certificate document, or "" for the default certificate */
+  readonly certificate: string;
+}
+export interface CertificateValue {
+  /** PEM, leaf first */
+  readonly certificate: string;
+  readonly key: string;
+  readonly fingerprint: string;
+  readonly names: readonly string[];
+  /** seconds since 1970 */
+  readonly not_after: number;
+}
+
+export type DocumentValue = BackendValue | RouteValue | HostValue | ServerNameValue | CertificateValue;
+
+/** A document without its generation: the planner compares these by `text`. */
+export interface RenderedDocument {
+  readonly kind: DocumentKind;
+  readonly key: string;
+  /** JSON of the value, keys in a fixed order: equal values give equal text. */
+  readonly text: string;
+}
+
+/** The listener set of Ingresses. Keys of hosts and server names are `<listener set>/<name>`. */
+export const INGRESS_LISTENERS = "ingress";
+
+const DEFAULT_TIMEOUTS = { connect_ms: 5_000, send_ms: 60_000, read_ms: 60_000 } as const;
+const DEFAULT_RETRY = { tries: 3, timeout_ms: 0 } as const;
+
+export function renderBackend(backend: Backend): RenderedDocument {
+  const value: BackendValue = {
+    namespace: backend.namespace,
+    service: backend.service,
+    port: backend.port,
+    balancer: "round_robin",
+    addresses: backend.peers.map((peer) => peer.address),
+    ports: backend.peers.map((peer) => peer.port),
+    weights: backend.peers.map((peer) => peer.weight),
+  };
+  return rendered("backend", backend.key, value);
+}
+
+export function renderRoute(route: Route): RenderedDocument {
+  const value: RouteValue = {
+    namespace: route.ingress.namespace,
+    ingress: route.ingress.name,
+    service: route.backend === null ? "" : (route.backend.split("/")[1] ?? ""),
+    path: route.path,
+    profile: route.profile,
+    backends: route.backend === null ? [] : [{ backend: route.backend, weight: 1 }],
+    ssl_redirect: route.sslRedirect,
+    closed: route.closed === null ? "" : route.closed.reason,
+    timeouts: DEFAULT_TIMEOUTS,
+    retry: DEFAULT_RETRY,
+  };
+  return rendered("route", route.key, value);
+}
+
+export function renderHost(host: Host): RenderedDocument {
+  const value: HostValue = {
+    exact: Object.fromEntries(host.exact),
+    prefixes: Object.fromEntries(host.prefixes),
+    fallback: host.fallback ?? "",
+    strict_paths: host.strictPaths,
+  };
+  return rendered("host", `${INGRESS_LISTENERS}/${host.name}`, value);
+}
+
+export function renderServerName(serverName: ServerName): RenderedDocument {
+  const value: ServerNameValue = { certificate: serverName.certificate ?? "" };
+  return rendered("server_name", `${INGRESS_LISTENERS}/${serverName.name}`, value);
+}
+
+export function renderCertificate(certificate: Certificate): RenderedDocument {
+  const value: CertificateValue = {
+    certificate: certificate.certificate,
+    key: certificate.privateKey,
+    fingerprint: certificate.fingerprint,
+    names: certificate.names,
+    not_after: Math.floor(certificate.notAfter / 1000),
+  };
+  return rendered("certificate", certificate.key, value);
+}
+
+function rendered(kind: DocumentKind, key: string, value: DocumentValue): RenderedDocument {
+  return { kind, key, text: JSON.stringify(value) };
+}

@@ -1,0 +1,125 @@
+// nginx configuration files, from a view that has everything ready.
+
+/** A file under the nginx directory. `path` is relative to it. */
+export interface RenderedFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** A socket nginx listens on. */
+export interface ListenerView {
+  /** "0.0.0.0" or "::" or an address, without brackets. */
+  readonly address: string;
+  readonly port: number;
+  readonly tls: boolean;
+}
+
+/** Everything nginx.conf needs. No optional fields: null and empty lists instead. */
+export interface NginxView {
+  readonly generation: number;
+  /** Absolute paths. */
+  readonly stateDir: string;
+  readonly runDir: string;
+  readonly pushSocket: string;
+  readonly luaDir: string;
+  readonly snapshotDir: string;
+  readonly defaultCertificate: string;
+  readonly defaultCertificateKey: string;
+  /** "load_module" paths; empty where the modules are built in. */
+  readonly modules: readonly string[];
+  /** Directories for lua_package_path beside luaDir ("/usr/share/lua/5.1"). */
+  readonly luaPackagePath: readonly string[];
+  /** 0: as many as cores. */
+  readonly workerProcesses: number;
+  readonly workerConnections: number;
+  readonly workerShutdownTimeoutS: number;
+  readonly documentsDictMb: number;
+  readonly versionsDictMb: number;
+  readonly listeners: readonly ListenerView[];
+  /** Port that http requests are redirected to; 443 is left out of the URL. */
+  readonly httpsPort: number;
+  /** `http2 on` (nginx ≥ 1.25.1) or the old `listen … http2`, on TLS listeners. */
+  readonly http2: "directive" | "listen";
+  readonly accessLog: { readonly kind: "off" } | { readonly kind: "file"; readonly path: string };
+  readonly errorLog: string;
+  readonly clientMaxBodyMb: number;
+  /** null when nginx runs under the user of the agent. */
+  readonly user: string | null;
+}
+
+/** nunjucks, made outside of this room (it reads templates from disk). Throws on undefined and on unquoted output. */
+export interface TemplateEngine {
+  render(name: string, context: object): string;
+}
+
+/** A set of directives that nginx cannot take from a variable; one `location` each. */
+interface ProfileView {
+  readonly name: string;
+  readonly connectTimeoutMs: number;
+  readonly sendTimeoutMs: number;
+  readonly readTimeoutMs: number;
+}
+
+// A route with these times needs no call for them in Lua: lua/headgate/compile.lua has the same numbers.
+const PROFILES: readonly ProfileView[] = [
+  { name: "http", connectTimeoutMs: 5_000, sendTimeoutMs: 60_000, readTimeoutMs: 60_000 },
+];
+
+const UPSTREAMS_MAX = 64;
+const UPSTREAM_KEEPALIVE_CONNECTIONS_MIN = 64;
+/** Counters: about 100 bytes a number, 20 MB hold those of 30,000 routes. */
+const METRICS_DICT_MB = 20;
+const TLS_SESSIONS_MB = 10;
+/** The longest body of the push API, as lua/headgate/limits.lua has it. */
+const PUSH_BODY_BYTES_MAX = 1_048_576;
+
+/**
+ * The files of nginx: `nginx.conf`, one file for each server policy and each profile. Includes are relative to the
+ * directory of nginx.conf, so the same bytes serve as candidate and in their place.
+ */
+export function renderNginxFiles(view: NginxView, templates: TemplateEngine): readonly RenderedFile[] {
+  const upstreams = upstreamCount(view.workerConnections);
+  const context = {
+    ...view,
+    listeners: view.listeners.map(listenerContext),
+    http2Directive: view.http2 === "directive",
+    accessLogFile: view.accessLog.kind === "file" ? view.accessLog.path : null,
+    profiles: PROFILES,
+    upstreams: Array.from({ length: upstreams }, (_, index) => `${index}-headgate`),
+    upstreamKeepaliveConnections: keepaliveConnections(view.workerConnections, upstreams),
+    metricsDictMb: METRICS_DICT_MB,
+    tlsSessionsMb: TLS_SESSIONS_MB,
+    pushBodyBytesMax: PUSH_BODY_BYTES_MAX,
+    luaPath: [view.luaDir, ...view.luaPackagePath].map((directory) => `${directory}/?.lua;`).join("") + ";",
+    openFiles: view.workerConnections * 2 + 256,
+  };
+  return [
+    { path: "nginx.conf", text: templates.render("nginx.conf.njk", context) },
+    ...PROFILES.map((profile) => ({
+      path: `profiles/${profile.name}.conf`,
+      text: templates.render("profile.conf.njk", { generation: view.generation, profile }),
+    })),
+    { path: "servers/default.conf", text: templates.render("server.conf.njk", context) },
+  ];
+}
+
+/**
+ * How many upstream blocks the backends are spread over. Half of a worker's connections may be idle ones to peers;
+ * more blocks make the search for one shorter, fewer give a busy backend more of them.
+ */
+function upstreamCount(workerConnections: number): number {
+  const count = Math.floor(workerConnections / 2 / UPSTREAM_KEEPALIVE_CONNECTIONS_MIN);
+  return Math.min(UPSTREAMS_MAX, Math.max(1, count));
+}
+
+function keepaliveConnections(workerConnections: number, upstreams: number): number {
+  return Math.max(1, Math.floor(workerConnections / 2 / upstreams));
+}
+
+function listenerContext(listener: ListenerView): object {
+  const ipv6 = listener.address.includes(":");
+  return {
+    endpoint: `${ipv6 ? `[${listener.address}]` : listener.address}:${listener.port}`,
+    tls: listener.tls,
+  };
+}

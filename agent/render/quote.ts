@@ -1,0 +1,63 @@
+// The only ways a string gets into an nginx file. A filter answers with `Raw`; anything else is refused by the engine.
+
+/** Text that was checked and quoted for its place. */
+export class Raw {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  toString(): string {
+    return this.text;
+  }
+}
+
+const TOKEN = /^[A-Za-z0-9_.:@/*~^+=\-[\]]+$/;
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+const CONTROL = /[\u0000-\u001f\u007f]/;
+
+/** A bare word: names, addresses, numbers with units. Throws on anything that nginx could read as more than one word. */
+export function tok(value: unknown): Raw {
+  const text = textOf(value);
+  if (!TOKEN.test(text)) {
+    throw new TypeError(`${JSON.stringify(text)} cannot stand unquoted in an nginx file`);
+  }
+  return new Raw(text);
+}
+
+/**
+ * A quoted argument. "$" is refused and not escaped: some directives read it as a variable and some do not, and
+ * nothing that is rendered needs it.
+ */
+export function q(value: unknown): Raw {
+  return new Raw(`"${escaped(value, /\$/)}"`);
+}
+
+/** A string inside a Lua block. */
+export function lua(value: unknown): Raw {
+  return new Raw(`"${escaped(value, null)}"`);
+}
+
+/** What `{{ }}` may print: checked text, numbers and booleans. Throws on plain strings, so that no filter is forgotten. */
+export function printable(value: unknown): string {
+  if (value instanceof Raw || typeof value === "boolean" || Number.isSafeInteger(value)) {
+    return String(value);
+  }
+  throw new TypeError(`${JSON.stringify(value)} is printed without tok, q or lua`);
+}
+
+function textOf(value: unknown): string {
+  if (typeof value !== "string" && typeof value !== "number") {
+    throw new TypeError(`a field of the view is ${String(value)} and not text`);
+  }
+  return String(value);
+}
+
+function escaped(value: unknown, refused: RegExp | null): string {
+  const text = textOf(value);
+  if (CONTROL.test(text) || refused?.test(text) === true) {
+    throw new TypeError(`${JSON.stringify(text)} has a character that no nginx file can hold here`);
+  }
+  return text.replaceAll("\\", "\\\\").replaceAll('"', '\\"');
+}
