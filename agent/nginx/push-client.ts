@@ -1,0 +1,214 @@
+// The client of the push API (docs/dataplane-api.md): HTTP on nginx's unix socket, one request in flight.
+
+import { Agent, request } from "node:http";
+import * as z from "zod/mini";
+import { AgentError, errorText } from "../lib/errors.ts";
+import type { PushLine } from "../plan/steps.ts";
+import { SCHEMA } from "../render/documents.ts";
+import type { DataPlaneState, HeldDocument, PushResult } from "./data-plane.ts";
+
+/** One request is at most this long; longer pushes are cut, so that a worker is never busy for long. */
+const PIECE_BYTES_MAX = 256 * 1024;
+const CALL_MS_MAX = 10_000;
+const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+
+const resultSchema = z.discriminatedUnion("result", [
+  z.object({ result: z.literal("applied") }),
+  z.object({ result: z.literal("same") }),
+  z.object({ result: z.literal("stale"), held: z.number() }),
+  z.object({ result: z.literal("invalid"), message: z.string() }),
+  z.object({ result: z.literal("no-memory") }),
+]);
+
+const stateSchema = z.object({
+  schema: z.number(),
+  version: z.string(),
+  epoch: z.string(),
+  generation: z.number(),
+  kinds: z.record(z.string(), z.object({ count: z.number(), digest: z.string() })),
+  memory: z.record(z.string(), z.object({ capacity: z.number(), free: z.number() })),
+  worker: z.object({ pid: z.number(), configuration: z.number() }),
+  workers: z.array(z.object({ pid: z.number(), configuration: z.number() })),
+  master_pid: z.number(),
+  problems: z.array(z.string()),
+});
+
+const heldSchema = z.object({
+  documents: z.array(
+    z.object({
+      kind: z.enum(["backend", "certificate", "route", "host", "server_name"]),
+      key: z.string(),
+      generation: z.number(),
+    }),
+  ),
+});
+
+interface Call {
+  readonly method: "GET" | "PUT" | "POST";
+  readonly path: string;
+  readonly body: string | null;
+  /** Use a connection of its own, so that whoever accepts now answers. */
+  readonly fresh: boolean;
+}
+
+/** Talks to whoever listens on `socketPath` at the moment of each call. */
+export class PushClient {
+  readonly #socketPath: string;
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
+
+  constructor(socketPath: string) {
+    this.#socketPath = socketPath;
+  }
+
+  /** Sends the lines in order, in pieces; the results are in the order of the lines. Throws `push-failed`. */
+  async push(lines: readonly PushLine[], signal: AbortSignal): Promise<readonly PushResult[]> {
+    const results: PushResult[] = [];
+    for (const piece of cutPieces(lines.map(encodeLine))) {
+      const answer = await this.#call(
+        { method: "PUT", path: "/v1/documents", body: piece.join(""), fresh: false },
+        signal,
+      );
+      const parsed = answer
+        .split("\n")
+        .filter((line) => line !== "")
+        .map((line) => parseAnswer(resultSchema, line));
+      if (parsed.length !== piece.length) {
+        throw new AgentError("push-failed", `cannot push: ${piece.length} lines sent, ${parsed.length} answered`);
+      }
+      results.push(...parsed.map(toResult));
+    }
+    return results;
+  }
+
+  async state(signal: AbortSignal): Promise<DataPlaneState> {
+    const { master_pid: masterPid, ...state } = parseAnswer(
+      stateSchema,
+      await this.#call({ method: "GET", path: "/v1/state", body: null, fresh: true }, signal),
+    );
+    return { ...state, masterPid };
+  }
+
+  /** Every document that is held, without its value. */
+  async held(signal: AbortSignal): Promise<readonly HeldDocument[]> {
+    const answer = await this.#call({ method: "GET", path: "/v1/documents", body: null, fresh: false }, signal);
+    return parseAnswer(heldSchema, answer).documents;
+  }
+
+  /** Prometheus text. */
+  metrics(signal: AbortSignal): Promise<string> {
+    return this.#call({ method: "GET", path: "/v1/metrics", body: null, fresh: false }, signal);
+  }
+
+  /** Asks nginx to send itself HUP. Answers before the reload is done; `state` tells when it is. */
+  async reload(signal: AbortSignal): Promise<void> {
+    await this.#call({ method: "POST", path: "/v1/reload", body: null, fresh: true }, signal);
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  #call(call: Call, signal: AbortSignal): Promise<string> {
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    const fail = (cause: unknown): void => {
+      reject(
+        new AgentError(
+          "push-failed",
+          `cannot ${call.method} ${call.path} on ${this.#socketPath}: ${errorText(cause)}`,
+          {
+            cause,
+            hint: "Look whether nginx runs: `headgate status`.",
+          },
+        ),
+      );
+    };
+    const outgoing = request(
+      {
+        socketPath: this.#socketPath,
+        method: call.method,
+        path: call.path,
+        agent: call.fresh ? false : this.#agent,
+        signal: AbortSignal.any([signal, AbortSignal.timeout(CALL_MS_MAX)]),
+        headers:
+          call.body === null
+            ? { host: "headgate" }
+            : { host: "headgate", "content-length": Buffer.byteLength(call.body) },
+      },
+      (response) => {
+        const chunks: Buffer[] = [];
+        let bytes = 0;
+        response.on("data", (chunk: Buffer) => {
+          bytes += chunk.length;
+          if (bytes > ANSWER_BYTES_MAX) response.destroy(new Error(`answer is longer than ${ANSWER_BYTES_MAX} bytes`));
+          else chunks.push(chunk);
+        });
+        response.on("error", fail);
+        response.on("end", () => {
+          const text = Buffer.concat(chunks).toString("utf8");
+          const status = response.statusCode ?? 0;
+          if (status >= 200 && status < 300) resolve(text);
+          else fail(new Error(`status ${status}: ${text.slice(0, 200)}`));
+        });
+      },
+    );
+    outgoing.on("error", fail);
+    outgoing.end(call.body ?? undefined);
+    return promise;
+  }
+}
+
+/** One line of NDJSON; the value is JSON already. */
+export function encodeLine(line: PushLine): string {
+  const kind = JSON.stringify(line.kind);
+  const key = JSON.stringify(line.key);
+  return `{"kind":${kind},"key":${key},"generation":${line.generation},"schema":${SCHEMA},"value":${line.text ?? "null"}}\n`;
+}
+
+function* cutPieces(lines: readonly string[]): Generator<readonly string[]> {
+  let piece: string[] = [];
+  let bytes = 0;
+  for (const line of lines) {
+    const size = Buffer.byteLength(line);
+    if (piece.length > 0 && bytes + size > PIECE_BYTES_MAX) {
+      yield piece;
+      piece = [];
+      bytes = 0;
+    }
+    piece.push(line);
+    bytes += size;
+  }
+  if (piece.length > 0) yield piece;
+}
+
+function toResult(answer: z.infer<typeof resultSchema>): PushResult {
+  switch (answer.result) {
+    case "stale":
+      return { kind: "stale", held: answer.held };
+    case "invalid":
+      return { kind: "invalid", message: answer.message };
+    case "applied":
+    case "same":
+    case "no-memory":
+      return { kind: answer.result };
+    default:
+      return answer satisfies never;
+  }
+}
+
+function parseAnswer<T>(schema: z.ZodMiniType<T>, text: string): T {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new AgentError("push-failed", `cannot read the data plane's answer: not JSON: ${text.slice(0, 80)}`, {
+      cause,
+    });
+  }
+  const parsed = z.safeParse(schema, json);
+  if (!parsed.success) {
+    throw new AgentError("push-failed", `cannot read the data plane's answer: ${parsed.error.message}`, {
+      hint: "Agent and data plane may be of versions too far apart; `headgate version` shows both.",
+    });
+  }
+  return parsed.data;
+}
