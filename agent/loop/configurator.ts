@@ -1,0 +1,76 @@
+// Which nginx configuration is wanted, and when a reload is due. The only place that submits configure steps.
+
+import type { ConfigurationLane } from "../apply/configuration-lane.ts";
+import { configurationReason, documentsDictMb, type NginxWish } from "../plan/plan-configuration.ts";
+import type { RenderedFile } from "../render/files.ts";
+
+export interface ConfiguratorOptions {
+  readonly lane: ConfigurationLane;
+  readonly nextGeneration: () => number;
+  readonly render: (wish: NginxWish, generation: number) => readonly RenderedFile[];
+  /** Writes the snapshot now: a reload that changes the size of a dict is filled from it. */
+  readonly flushSnapshot: () => Promise<void>;
+}
+
+export class Configurator {
+  readonly #options: ConfiguratorOptions;
+  #applied: NginxWish | null = null;
+  #wanted: NginxWish;
+  #submitted: { readonly generation: number; readonly wish: NginxWish } | null = null;
+
+  constructor(options: ConfiguratorOptions, wanted: NginxWish) {
+    this.#options = options;
+    this.#wanted = wanted;
+  }
+
+  files(generation: number): readonly RenderedFile[] {
+    return this.#options.render(this.#wanted, generation);
+  }
+
+  /** The files as they are wanted now, under the number of the last generation. */
+  runningFiles(): readonly RenderedFile[] {
+    return this.files(this.#submitted?.generation ?? 0);
+  }
+
+  /** nginx runs what is wanted, or (`reason`) something else, so that a reload is due at once. */
+  async running(reason: string | null): Promise<void> {
+    if (reason === null) this.#applied = this.#wanted;
+    else await this.#submit(reason);
+  }
+
+  /** A new wish, from a configuration file that changed. */
+  async want(wanted: NginxWish): Promise<void> {
+    this.#wanted = {
+      ...wanted,
+      documentsDictMb: this.#wanted.documentsDictMb,
+      versionsDictMb: this.#wanted.versionsDictMb,
+    };
+    await this.#plan();
+  }
+
+  /** Tells how many bytes the documents have; the shared dicts grow when they need to. */
+  async documentBytes(bytes: number): Promise<void> {
+    const megabytes = documentsDictMb(bytes, this.#wanted.documentsDictMb);
+    if (megabytes === this.#wanted.documentsDictMb) return;
+    const versions = Math.ceil((this.#wanted.versionsDictMb * megabytes) / this.#wanted.documentsDictMb);
+    this.#wanted = { ...this.#wanted, documentsDictMb: megabytes, versionsDictMb: versions };
+    await this.#plan();
+  }
+
+  /** A step was verified: what was wanted then is what runs now. */
+  applied(generation: number): void {
+    if (this.#submitted?.generation === generation) this.#applied = this.#submitted.wish;
+  }
+
+  async #plan(): Promise<void> {
+    const reason = configurationReason(this.#applied, this.#wanted);
+    if (reason !== null) await this.#submit(reason);
+  }
+
+  async #submit(reason: string): Promise<void> {
+    await this.#options.flushSnapshot();
+    const generation = this.#options.nextGeneration();
+    this.#submitted = { generation, wish: this.#wanted };
+    this.#options.lane.submit({ kind: "configure", generation, files: this.files(generation), reason });
+  }
+}

@@ -1,0 +1,104 @@
+// Keeps the value of every key and the documents that follow from it. A dirty key is built anew; nothing else is.
+
+import type { BuiltBackends, BuiltCertificate, BuiltHost, DirtyKey, EdgeModel, Problem } from "../model/edge-model.ts";
+import { type DocumentId, documentId } from "../plan/plan-documents.ts";
+import { isStricter } from "../plan/stricter.ts";
+import {
+  type RenderedDocument,
+  renderBackend,
+  renderCertificate,
+  renderHost,
+  renderRoute,
+  renderServerName,
+} from "../render/documents.ts";
+
+/** The builders of the model with their inputs bound. */
+export interface Builders {
+  readonly host: (name: string) => BuiltHost;
+  readonly backends: (service: string) => BuiltBackends;
+  readonly certificate: (secret: string) => BuiltCertificate;
+}
+
+export class EdgeBuilder {
+  readonly #builders: Builders;
+  readonly #hosts = new Map<string, BuiltHost>();
+  readonly #backends = new Map<string, BuiltBackends>();
+  readonly #certificates = new Map<string, BuiltCertificate>();
+  readonly #wanted = new Map<DocumentId, RenderedDocument>();
+  readonly #documentsOf = new Map<DirtyKey, readonly DocumentId[]>();
+
+  constructor(builders: Builders) {
+    this.#builders = builders;
+  }
+
+  get model(): EdgeModel {
+    return { hosts: this.#hosts, backends: this.#backends, certificates: this.#certificates };
+  }
+
+  get wanted(): ReadonlyMap<DocumentId, RenderedDocument> {
+    return this.#wanted;
+  }
+
+  /**
+   * Builds one key anew. Gives the documents that may differ now, and whether some policy got stricter.
+   * Throws what a builder throws: then everything of that key stays as it was.
+   */
+  build(key: DirtyKey): { readonly ids: readonly DocumentId[]; readonly stricter: boolean } {
+    const { documents, stricter } = this.#buildKey(key);
+    const before = this.#documentsOf.get(key) ?? [];
+    const ids = new Set(before);
+    const now = documents.map(documentId);
+    for (const id of before) this.#wanted.delete(id);
+    for (const document of documents) {
+      const id = documentId(document);
+      this.#wanted.set(id, document);
+      ids.add(id);
+    }
+    if (now.length === 0) this.#documentsOf.delete(key);
+    else this.#documentsOf.set(key, now);
+    return { ids: [...ids], stricter };
+  }
+
+  /** What is wrong with objects, as the last builds found it. */
+  problems(): readonly Problem[] {
+    return [
+      ...[...this.#hosts.values()].flatMap((built) => built.problems),
+      ...[...this.#backends.values()].flatMap((built) => built.problems),
+      ...[...this.#certificates.values()].flatMap((built) => built.problems),
+    ];
+  }
+
+  #buildKey(key: DirtyKey): { documents: readonly RenderedDocument[]; stricter: boolean } {
+    const colon = key.indexOf(":");
+    const name = key.slice(colon + 1);
+    if (key.startsWith("host:")) return this.#buildHost(name);
+    if (key.startsWith("backend:")) {
+      const built = this.#builders.backends(name);
+      keep(this.#backends, name, built, built.backends.length === 0 && built.problems.length === 0);
+      return { documents: built.backends.map(renderBackend), stricter: false };
+    }
+    const built = this.#builders.certificate(name);
+    keep(this.#certificates, name, built, built.certificate === null && built.problems.length === 0);
+    return { documents: built.certificate === null ? [] : [renderCertificate(built.certificate)], stricter: false };
+  }
+
+  #buildHost(name: string): { documents: readonly RenderedDocument[]; stricter: boolean } {
+    const before = this.#hosts.get(name);
+    const built = this.#builders.host(name);
+    const { host, routes, serverName } = built;
+    keep(this.#hosts, name, built, host === null && serverName === null && built.problems.length === 0);
+    return {
+      documents: [
+        ...routes.map(renderRoute),
+        ...(host === null ? [] : [renderHost(host)]),
+        ...(serverName === null ? [] : [renderServerName(serverName)]),
+      ],
+      stricter: isStricter(before, built),
+    };
+  }
+}
+
+function keep<T>(values: Map<string, T>, name: string, value: T, empty: boolean): void {
+  if (empty) values.delete(name);
+  else values.set(name, value);
+}

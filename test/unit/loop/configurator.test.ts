@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { ConfigurationLane } from "../../../agent/apply/configuration-lane.ts";
+import { Configurator } from "../../../agent/loop/configurator.ts";
+import type { NginxWish } from "../../../agent/plan/plan-configuration.ts";
+import type { Step } from "../../../agent/plan/steps.ts";
+import { wish } from "../../support/nginx-wish.ts";
+
+interface World {
+  readonly configurator: Configurator;
+  readonly steps: Step[];
+  readonly order: string[];
+}
+
+function world(): World {
+  const steps: Step[] = [];
+  const order: string[] = [];
+  let generation = 10;
+  const lane = {
+    submit: (step: Step) => {
+      order.push("submit");
+      steps.push(step);
+    },
+  } as unknown as ConfigurationLane; // the one method that a Configurator calls
+  const configurator = new Configurator(
+    {
+      lane,
+      nextGeneration: () => ++generation,
+      render: (wanted: NginxWish, of: number) => [{ path: "nginx.conf", text: JSON.stringify({ ...wanted, of }) }],
+      flushSnapshot: () => {
+        order.push("snapshot");
+        return Promise.resolve();
+      },
+    },
+    wish,
+  );
+  return { configurator, steps, order };
+}
+
+test("what runs as wanted needs no step", async () => {
+  const { configurator, steps } = world();
+  await configurator.running(null);
+  await configurator.want({ ...wish });
+  await configurator.documentBytes(1000);
+  assert.deepEqual(steps, []);
+});
+
+test("what runs otherwise than wanted is reloaded, with the reason that was found", async () => {
+  const { configurator, steps } = world();
+  await configurator.running("the agent was started anew");
+  assert.deepEqual(
+    steps.map((step) => step.reason),
+    ["the agent was started anew"],
+  );
+});
+
+test("the shared dicts grow with the documents, from a snapshot that was written just before", async () => {
+  const { configurator, steps, order } = world();
+  await configurator.running(null);
+  await configurator.documentBytes(9 * 1024 * 1024);
+  assert.deepEqual(order, ["snapshot", "submit"]);
+  assert.match(steps[0]?.reason ?? "", /documentsDictMb, versionsDictMb changed/);
+  // The same size again is no other wish.
+  await configurator.documentBytes(9 * 1024 * 1024);
+  assert.equal(steps.length, 1);
+});
+
+test("a changed configuration keeps the size that the dicts have grown to", async () => {
+  const { configurator, steps } = world();
+  await configurator.running(null);
+  await configurator.documentBytes(9 * 1024 * 1024);
+  configurator.applied(11);
+  await configurator.want({ ...wish, clientMaxBodyMb: 9 });
+  assert.equal(steps[1]?.reason, "clientMaxBodyMb changed");
+});
+
+test("a step that failed is tried again by the next wish", async () => {
+  const { configurator, steps } = world();
+  await configurator.running(null);
+  await configurator.want({ ...wish, clientMaxBodyMb: 9 });
+  await configurator.want({ ...wish, clientMaxBodyMb: 9 });
+  assert.equal(steps.length, 2);
+  configurator.applied(12);
+  await configurator.want({ ...wish, clientMaxBodyMb: 9 });
+  assert.equal(steps.length, 2);
+});
