@@ -1,0 +1,170 @@
+// A cluster's API server as a source of objects. In: a connection and which Secrets are wanted. Out: Changes, in the
+// same tick as the bytes that say them, and a state for `status`. It keeps no objects (the store does), reads no
+// Secret that nobody names, writes nothing to the cluster, and never ends by itself: whatever the server does, it
+// tries again, and what the store knows stays.
+
+import type { ChangeSink, Source, SourceState } from "../store/source.ts";
+import { ApiClient } from "./client.ts";
+import type { Connection } from "./connection.ts";
+import type { Trim } from "./intake.ts";
+import { LIMITS } from "./limits.ts";
+import type { Limits } from "./limits.ts";
+import { Reflector } from "./reflector.ts";
+import type { ServerTraits, SourceLog } from "./reflector.ts";
+import { oneSecret, wholeKinds } from "./resources.ts";
+import type { Resource } from "./resources.ts";
+import { StartGate } from "./start-gate.ts";
+import { describeTroubles } from "./troubles.ts";
+
+export interface KubernetesSourceOptions {
+  readonly connection: Connection;
+  /** null: all namespaces. IngressClasses have none and are always read. */
+  readonly namespace: string | null;
+  /** `trimObject` with `strict: false`, `position: null` and the agent's `inspectKeyPair`. */
+  readonly trim: Trim;
+  /** Called in the tick in which the bytes of a change arrive. */
+  readonly sink: ChangeSink;
+  /** `synced` or `troubles` changed. Not told of each event. */
+  readonly onState: (state: SourceState) => void;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** As Math.random. */
+  readonly random: () => number;
+  readonly log: SourceLog;
+  /** Headgate's, for the User-Agent. */
+  readonly version: string;
+  readonly limits?: Limits;
+}
+
+export class KubernetesSource implements Source {
+  readonly #options: KubernetesSourceOptions;
+  readonly #limits: Limits;
+  readonly #client: ApiClient;
+  readonly #traits: ServerTraits = { withoutWatchList: new Set() };
+  readonly #gate: StartGate;
+  readonly #kinds: readonly Reflector[];
+  /** By "namespace/name". */
+  readonly #secrets = new Map<string, Reflector>();
+  readonly #leaving = new Set<Promise<void>>();
+  #phase: "new" | "running" | "stopped" = "new";
+  #synced = false;
+  #absentClassesTold = false;
+  #lastEventAt: number | null = null;
+  #told = "";
+
+  constructor(options: KubernetesSourceOptions) {
+    this.#options = options;
+    this.#limits = options.limits ?? LIMITS;
+    this.#client = new ApiClient(options.connection, options.version);
+    this.#gate = new StartGate(this.#limits.secretStartsMax);
+    this.#kinds = wholeKinds(options.namespace).map((resource) => this.#reflector(resource, null));
+  }
+
+  start(): void {
+    if (this.#phase !== "new") return;
+    this.#phase = "running";
+    for (const reflector of [...this.#kinds, ...this.#secrets.values()]) reflector.start();
+  }
+
+  /** Ends all requests. After it resolved, neither `sink` nor `onState` is called any more. */
+  async stop(): Promise<void> {
+    this.#phase = "stopped";
+    await Promise.all([...this.#kinds, ...this.#secrets.values()].map((reflector) => reflector.stop()));
+    await Promise.all(this.#leaving);
+    this.#client.close();
+  }
+
+  state(): SourceState {
+    const reflectors = [...this.#kinds, ...this.#secrets.values()];
+    const troubles = reflectors.flatMap(({ resource, trouble }) => (trouble === null ? [] : [{ resource, trouble }]));
+    return {
+      kind: "kubernetes",
+      location: this.#options.connection.server,
+      synced: this.#synced,
+      lastEventAt: this.#lastEventAt,
+      troubles: describeTroubles(troubles, this.#options.connection, this.#limits.secretTroublesMax),
+    };
+  }
+
+  /** Keys that are no longer there are told to the sink as deleted: their private keys need not stay in memory. */
+  wantSecrets(keys: ReadonlySet<string>): void {
+    for (const [key, reflector] of this.#secrets) {
+      if (!keys.has(key)) this.#leave(key, reflector);
+    }
+    for (const key of keys) {
+      const [namespace, name] = key.split("/");
+      if (this.#secrets.has(key) || !namespace || !name) continue;
+      const reflector = this.#reflector(oneSecret(namespace, name), this.#gate);
+      this.#secrets.set(key, reflector);
+      if (this.#phase === "running") reflector.start();
+    }
+  }
+
+  #leave(key: string, reflector: Reflector): void {
+    this.#secrets.delete(key);
+    const left = reflector.stop().then(() => {
+      this.#leaving.delete(left);
+      // Wanted again meanwhile: then a new reflector speaks for it.
+      if (this.#phase !== "stopped" && !this.#secrets.has(key)) reflector.forget();
+      this.#onState();
+    });
+    this.#leaving.add(left);
+  }
+
+  #reflector(resource: Resource, gate: StartGate | null): Reflector {
+    const { trim, sink, now, random, log } = this.#options;
+    return new Reflector({
+      resource,
+      client: this.#client,
+      trim,
+      sink,
+      traits: this.#traits,
+      limits: this.#limits,
+      now,
+      random,
+      log,
+      gate,
+      onLife: () => {
+        this.#lastEventAt = now();
+      },
+      onState: () => this.#onState(),
+    });
+  }
+
+  #onState(): void {
+    if (this.#phase === "stopped") return;
+    this.#tellAbsentClasses();
+    this.#synced ||= this.#isSynced();
+    const state = this.state();
+    const told = JSON.stringify([state.synced, state.troubles, state.location]);
+    if (told === this.#told) return;
+    this.#told = told;
+    this.#options.onState(state);
+  }
+
+  /** Once true it stays: a Secret that is wanted later does not take it back. */
+  #isSynced(): boolean {
+    const secretsAnswered = [...this.#secrets.values()].every(({ synced, trouble }) => synced || trouble !== null);
+    return secretsAnswered && this.#kinds.every((reflector) => reflector.synced || this.#isDispensable(reflector));
+  }
+
+  /**
+   * Routes can be built without IngressClasses, and a Role that is bound to one namespace cannot allow them: after a
+   * while a refusal counts as an answer. Not so for the other kinds: without them every route would be closed.
+   */
+  #isDispensable({ resource, trouble }: Reflector): boolean {
+    if (resource.kind !== "IngressClass" || trouble === null) return false;
+    const { status } = trouble.failure;
+    return (status === 403 || status === 404) && this.#options.now() - trouble.since >= this.#limits.refusedMs;
+  }
+
+  /** A server without the IngressClass API has no IngressClasses. Of one that forbids them nothing is known. */
+  #tellAbsentClasses(): void {
+    if (this.#absentClassesTold) return;
+    const classes = this.#kinds.find(({ resource }) => resource.kind === "IngressClass");
+    if (classes === undefined || classes.synced || classes.trouble?.failure.status !== 404) return;
+    if (!this.#isDispensable(classes)) return;
+    this.#absentClassesTold = true;
+    this.#options.sink([{ kind: "replace", objectKind: "IngressClass", objects: [] }]);
+  }
+}

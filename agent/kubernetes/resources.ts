@@ -1,0 +1,77 @@
+// What is read from an API server: paths, selectors, and the right that each needs.
+
+import type { ObjectKind } from "../objects/objects.ts";
+
+export interface Resource {
+  readonly kind: ObjectKind;
+  readonly apiVersion: string;
+  /** "ingresses.networking.k8s.io", as kubectl and RBAC name it. */
+  readonly rbacName: string;
+  /** Without a query. */
+  readonly path: string;
+  /** labelSelector and fieldSelector, in every list and watch. */
+  readonly selectors: Readonly<Record<string, string>>;
+  /** Set: this resource is one object (a Secret), told as put and delete. null: a whole kind, told with replace. */
+  readonly single: { readonly namespace: string; readonly name: string } | null;
+}
+
+interface Kind {
+  readonly kind: Exclude<ObjectKind, "Secret">;
+  readonly group: string;
+  readonly plural: string;
+  readonly namespaced: boolean;
+  readonly selectors: Readonly<Record<string, string>>;
+}
+
+const KINDS: readonly Kind[] = [
+  { kind: "Ingress", group: "networking.k8s.io", plural: "ingresses", namespaced: true, selectors: {} },
+  { kind: "IngressClass", group: "networking.k8s.io", plural: "ingressclasses", namespaced: false, selectors: {} },
+  { kind: "Service", group: "", plural: "services", namespaced: true, selectors: {} },
+  {
+    kind: "EndpointSlice",
+    group: "discovery.k8s.io",
+    plural: "endpointslices",
+    namespaced: true,
+    // A slice that belongs to no Service cannot be a backend of anything.
+    selectors: { labelSelector: "kubernetes.io/service-name" },
+  },
+];
+
+/** The whole kinds, of one namespace or (null) of all. */
+export function wholeKinds(namespace: string | null): readonly Resource[] {
+  return KINDS.map(({ kind, group, plural, namespaced, selectors }) => {
+    const base = group === "" ? "/api/v1" : `/apis/${group}/v1`;
+    const scope = namespaced && namespace !== null ? `/namespaces/${encodeURIComponent(namespace)}` : "";
+    return {
+      kind,
+      apiVersion: group === "" ? "v1" : `${group}/v1`,
+      rbacName: group === "" ? plural : `${plural}.${group}`,
+      path: `${base}${scope}/${plural}`,
+      selectors,
+      single: null,
+    };
+  });
+}
+
+/** One Secret. A list and watch with a field selector also works where RBAC allows only this name. */
+export function oneSecret(namespace: string, name: string): Resource {
+  return {
+    kind: "Secret",
+    apiVersion: "v1",
+    rbacName: "secrets",
+    path: `/api/v1/namespaces/${encodeURIComponent(namespace)}/secrets`,
+    selectors: { fieldSelector: `metadata.name=${name}` },
+    single: { namespace, name },
+  };
+}
+
+/** For messages: "Ingress", "Secret shop/tls". */
+export function resourceText(resource: Resource): string {
+  return resource.single === null ? resource.kind : `Secret ${resource.single.namespace}/${resource.single.name}`;
+}
+
+/** `resource.path` with its selectors and `parameters` as the query. */
+export function resourceUrl(resource: Resource, parameters: Readonly<Record<string, string>>): string {
+  const query = new URLSearchParams({ ...resource.selectors, ...parameters }).toString();
+  return query === "" ? resource.path : `${resource.path}?${query}`;
+}
