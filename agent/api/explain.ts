@@ -1,0 +1,107 @@
+// What would happen to a request, and why: the model's own decision, told step by step.
+
+import type { Candidate, Decision, Match, Request } from "../model/match.ts";
+import type { EdgeModel, Peer } from "../model/edge-model.ts";
+import { refText } from "../objects/objects.ts";
+import { WIRE_VERSION } from "./wire.ts";
+import type { ExplainAnswer, ExplainCandidate, ExplainReport, ExplainStep } from "./wire.ts";
+
+export interface ExplainInput {
+  readonly method: string;
+  readonly url: URL;
+  /** Path and query as they were written: a URL resolves "/../" before anybody can say what nginx makes of it. */
+  readonly target: string;
+  readonly model: EdgeModel;
+  /** The model's matcher: this room shows what is decided and decides nothing. */
+  readonly decide: (model: EdgeModel, request: Request & { readonly secure: boolean }) => Decision;
+  readonly serverNameOf: (hosts: EdgeModel["hosts"], host: string) => string | null;
+  /** The port that http requests are redirected to. */
+  readonly httpsPort: number;
+  readonly staleSince: number | null;
+}
+
+export function buildExplainReport(input: ExplainInput): ExplainReport {
+  const { method, url, model } = input;
+  const target = input.target === "" ? "/" : input.target;
+  const decision = input.decide(model, { host: url.host, target, secure: url.protocol === "https:" });
+  const { match } = decision;
+  return {
+    apiVersion: WIRE_VERSION,
+    request: { method, url: url.href, host: match.host, path: match.path },
+    steps: [listenStep(input, match), ...hostStep(match), ...pathStep(decision), ...targetStep(decision, model)],
+    candidates: match.candidates.map(candidate),
+    answer: answerOf(decision, input, target),
+    staleSince: input.staleSince,
+  };
+}
+
+function listenStep({ url, model, serverNameOf }: ExplainInput, match: Match): ExplainStep {
+  if (url.protocol === "http:") return { step: "listen", value: "http", why: "" };
+  const name = serverNameOf(model.hosts, match.host);
+  const certificate = name === null ? null : (model.hosts.get(name)?.serverName?.certificate ?? null);
+  const value = certificate === null ? "https, default certificate" : `https, certificate ${certificate}`;
+  const why = name === null ? "no Ingress has this name in `tls`" : `name ${name}`;
+  return { step: "listen", value, why };
+}
+
+function hostStep({ host, table }: Match): readonly ExplainStep[] {
+  if (table === null) return [];
+  const why = table === host ? "exact" : table === "_" ? "no host name matches" : "wildcard";
+  return [{ step: "host", value: table === "_" ? "(any)" : table, why }];
+}
+
+function pathStep({ match }: Decision): readonly ExplainStep[] {
+  const { outcome } = match;
+  if (outcome.kind === "refuse") return [];
+  const { route, by } = outcome;
+  const value = by === "exact" || by === "prefix" ? `${route.matchType} ${route.path}` : "default backend";
+  const reasons = {
+    exact: "an exact path wins",
+    prefix: "the longest prefix wins",
+    fallback: "no path of the host matches",
+    default: "no path matches, and the host has no default backend",
+  } as const satisfies Record<typeof by, string>;
+  return [{ step: "path", value, why: `${refText(route.ingress)}: ${reasons[by]}` }];
+}
+
+function targetStep({ match }: Decision, model: EdgeModel): readonly ExplainStep[] {
+  if (match.outcome.kind === "refuse" || match.outcome.route.backend === null) return [];
+  const key = match.outcome.route.backend;
+  const backend = backendOf(model, key);
+  const left = [
+    backend === undefined || backend.notReady === 0 ? "" : `${backend.notReady} not ready`,
+    backend === undefined || backend.draining === 0 ? "" : `${backend.draining} draining`,
+  ].filter((part) => part !== "");
+  const peers = backend === undefined || backend.peers.length === 0 ? "no peer" : `${backend.peers.length} ready`;
+  return [{ step: "target", value: serviceText(key), why: [peers, ...left].join(", ") }];
+}
+
+function candidate({ ingress, host, path, matchType, lost }: Candidate): ExplainCandidate {
+  return { object: refText(ingress), host, path, pathType: matchType, lost };
+}
+
+function answerOf(decision: Decision, { httpsPort, model }: ExplainInput, target: string): ExplainAnswer {
+  const { match, status, reason } = decision;
+  const { outcome } = match;
+  if (status === 308) {
+    const port = httpsPort === 443 ? "" : `:${httpsPort}`;
+    return { kind: "redirect", status, location: `https://${match.host}${port}${target}` };
+  }
+  if (status !== 200 || outcome.kind === "refuse") return { kind: "refuse", status, reason };
+  const key = outcome.route.backend ?? "";
+  return { kind: "proxy", service: serviceText(key), peers: (backendOf(model, key)?.peers ?? []).map(peerText) };
+}
+
+function backendOf(model: EdgeModel, key: string) {
+  const [namespace = "", service = ""] = key.split("/");
+  return model.backends.get(`${namespace}/${service}`)?.backends.find((backend) => backend.key === key);
+}
+
+function peerText({ address, port }: Peer): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** "shop/web/80" → "shop/web:80" */
+function serviceText(key: string): string {
+  return key.replace(/\/([^/]*)$/, ":$1");
+}

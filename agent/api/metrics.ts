@@ -1,0 +1,69 @@
+// The agent's own metrics, from the same report that `headgate status` shows. Names of hosts are not labels: a cluster
+// has thousands, and a label value stays in memory for ever.
+
+import { collectDefaultMetrics, Counter, Gauge, Registry } from "prom-client";
+import type { StatusReport } from "./wire.ts";
+
+export interface AgentMetrics {
+  /** The Prometheus text of now. */
+  text(): Promise<string>;
+}
+
+const STATES = ["serving", "degraded", "starting", "down"] as const satisfies readonly StatusReport["state"][];
+
+/** `report` is asked at each scrape. One set of metrics for each agent, no global registry. */
+export function createMetrics(report: () => StatusReport): AgentMetrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, prefix: "headgate_agent_" });
+  const gauge = <const L extends string>(name: string, help: string, labelNames: readonly L[] = []): Gauge<L> =>
+    new Gauge({ name: `headgate_${name}`, help, labelNames, registers: [registry] });
+  const counter = (name: string, help: string): Counter =>
+    new Counter({ name: `headgate_${name}`, help, registers: [registry] });
+
+  const info = gauge("info", "Always 1; the versions are labels.", ["version", "nginx"]);
+  const state = gauge("state", "1 for the state of this edge, 0 for the others.", ["state"]);
+  const generation = gauge("generation", "Generation of the documents that the data plane holds.");
+  const applied = gauge("last_applied_timestamp_seconds", "When documents were applied last.");
+  const event = gauge("source_last_event_timestamp_seconds", "When the state of a component changed last.", [
+    "component",
+  ]);
+  const hosts = gauge("backends", "Services behind hosts, by whether they have a peer.", ["healthy"]);
+  const problems = gauge("problems", "Faults of objects.", ["severity"]);
+  const conditions = gauge("conditions", "Faults of this machine, by code.", ["code"]);
+  const reloads = counter("reloads_total", "Reloads of nginx.");
+  const pushes = counter("pushes_total", "Changes that needed no reload.");
+  const documents = counter("pushed_documents_total", "Documents that were pushed.");
+
+  const collect = (now: StatusReport): void => {
+    for (const metric of [info, event, conditions]) metric.reset();
+    info.set({ version: now.version, nginx: now.nginxVersion ?? "" }, 1);
+    for (const name of STATES) state.set({ state: name }, name === now.state ? 1 : 0);
+    generation.set(now.generation ?? 0);
+    applied.set((now.appliedAt ?? 0) / 1000);
+    for (const { name, since } of now.components) {
+      if (since !== null) event.set({ component: name.toLowerCase() }, since / 1000);
+    }
+    for (const healthy of [true, false]) {
+      hosts.set({ healthy: String(healthy) }, now.hosts.filter((host) => host.healthy === healthy).length);
+    }
+    for (const severity of ["error", "warning"] as const) {
+      problems.set({ severity }, now.problems.filter((problem) => problem.severity === severity).length);
+    }
+    for (const { code } of now.conditions) conditions.inc({ code });
+    const totals: readonly (readonly [Counter, number])[] = [
+      [reloads, now.reloads.total],
+      [pushes, now.pushes.total],
+      [documents, now.pushes.documents],
+    ];
+    for (const [metric, total] of totals) {
+      metric.reset();
+      metric.inc(total);
+    }
+  };
+  return {
+    text: async () => {
+      collect(report());
+      return await registry.metrics();
+    },
+  };
+}

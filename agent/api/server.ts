@@ -1,0 +1,261 @@
+// The two doors of the agent: a unix socket for the CLI, and a loopback port for probes and Prometheus.
+// In: functions that say how things are. Out: answers. It changes nothing and knows no rule of the domain.
+
+import { chmod, mkdir, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { connect } from "node:net";
+import { dirname } from "node:path";
+import { AgentError, errorText } from "../lib/errors.ts";
+import type { Logger } from "../lib/log.ts";
+import { checksText } from "./readiness.ts";
+import type { Check } from "./readiness.ts";
+import type { ExplainReport, RenderReport, StatusReport, WireError } from "./wire.ts";
+
+export interface ExplainQuery {
+  readonly method: string;
+  /** Absolute, http or https. */
+  readonly url: URL;
+  /** Path and query as they were written, before `URL` resolved anything; "" for none. */
+  readonly target: string;
+}
+
+/** What the answers are made of. Each is called for each request, so it must be cheap, but for `render`. */
+export interface ApiInputs {
+  readonly report: () => StatusReport;
+  readonly explain: (query: ExplainQuery) => ExplainReport;
+  readonly render: () => RenderReport | Promise<RenderReport>;
+  /** Whether the loop is alive. */
+  readonly health: () => readonly Check[];
+  readonly readiness: () => readonly Check[];
+  readonly metrics: () => Promise<string>;
+  /** Text to append to the metrics: what the data plane counts. A rejection costs only that part. */
+  readonly dataPlaneMetrics: (signal: AbortSignal) => Promise<string>;
+}
+
+export interface ApiServerOptions {
+  /** Absolute path of the unix socket; made 0660. */
+  readonly socket: string;
+  readonly address: string;
+  /** null: no loopback port. */
+  readonly port: number | null;
+  readonly inputs: ApiInputs;
+  readonly log: Logger;
+}
+
+export interface ApiServer {
+  /** The loopback port in use (the kernel's choice for port 0 in tests), null without one. */
+  readonly port: number | null;
+  stop(): Promise<void>;
+}
+
+const HEADERS_MS_MAX = 5000;
+const REQUEST_MS_MAX = 10_000;
+const CONNECTIONS_MAX = 64;
+const HEADER_BYTES_MAX = 16 * 1024;
+const URL_CHARACTERS_MAX = 8192;
+const DATA_PLANE_METRICS_MS_MAX = 2000;
+const PROBE_MS_MAX = 1000;
+
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+type Handler = (query: URLSearchParams) => Answer | Promise<Answer>;
+
+/** Throws AgentError when the socket or the port cannot be had. */
+export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const { inputs, log } = options;
+  const cli = makeServer(new Map(cliRoutes(inputs)), log);
+  await listenOnSocket(cli, options.socket);
+  if (options.port === null) return { port: null, stop: () => close(cli, options.socket) };
+  const probes = makeServer(new Map(probeRoutes(inputs, log)), log);
+  try {
+    await listenOnPort(probes, options.address, options.port);
+  } catch (thrown) {
+    await close(cli, options.socket);
+    throw thrown;
+  }
+  const bound = probes.address();
+  return {
+    port: typeof bound === "object" && bound !== null ? bound.port : null,
+    stop: async () => {
+      await Promise.all([close(cli, options.socket), close(probes, null)]);
+    },
+  };
+}
+
+function cliRoutes(inputs: ApiInputs): readonly (readonly [string, Handler])[] {
+  return [
+    ["/v1/status", () => json(200, inputs.report())],
+    ["/v1/render", async () => json(200, await inputs.render())],
+    ["/v1/explain", (query) => json(200, inputs.explain(explainQuery(query)))],
+  ];
+}
+
+function probeRoutes(inputs: ApiInputs, log: Logger): readonly (readonly [string, Handler])[] {
+  const checks =
+    (list: () => readonly Check[]): Handler =>
+    (query) => {
+      const { ok, text } = checksText(list(), query.has("verbose"));
+      return { status: ok ? 200 : 503, type: "text/plain; charset=utf-8", body: text };
+    };
+  return [
+    ["/healthz", checks(inputs.health)],
+    ["/readyz", checks(inputs.readiness)],
+    [
+      "/metrics",
+      async () => {
+        const [own, dataPlane] = await Promise.all([inputs.metrics(), dataPlaneMetrics(inputs, log)]);
+        return { status: 200, type: "text/plain; version=0.0.4; charset=utf-8", body: `${own}${dataPlane}` };
+      },
+    ],
+  ];
+}
+
+async function dataPlaneMetrics(inputs: ApiInputs, log: Logger): Promise<string> {
+  try {
+    return await inputs.dataPlaneMetrics(AbortSignal.timeout(DATA_PLANE_METRICS_MS_MAX));
+  } catch (thrown) {
+    log.debug("Metrics of the data plane are missing", { error: errorText(thrown) });
+    return "";
+  }
+}
+
+function explainQuery(query: URLSearchParams): ExplainQuery {
+  const method = query.get("method") ?? "GET";
+  const text = query.get("url") ?? "";
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (!/^[A-Z]{1,32}$/.test(method)) {
+    throw new AgentError("usage", `cannot explain: method ${JSON.stringify(method)} is no HTTP method`, {
+      hint: "Write GET.",
+    });
+  }
+  if (url === null || text.length > URL_CHARACTERS_MAX || !/^https?:$/.test(url.protocol)) {
+    const hint = "Write it with scheme and host, like http://shop.example.org/cart.";
+    throw new AgentError("usage", `cannot explain: ${JSON.stringify(text.slice(0, 200))} is no http or https URL`, {
+      hint,
+    });
+  }
+  return { method, url, target: /^https?:[/\\]*[^/?#\\]*([^#]*)/i.exec(text)?.[1] ?? "" };
+}
+
+function makeServer(routes: ReadonlyMap<string, Handler>, log: Logger): Server {
+  const server = createServer(
+    { headersTimeout: HEADERS_MS_MAX, requestTimeout: REQUEST_MS_MAX, maxHeaderSize: HEADER_BYTES_MAX },
+    (request, response) => {
+      void answer(routes, request, log).then((result) => send(response, request, result));
+    },
+  );
+  server.maxConnections = CONNECTIONS_MAX;
+  return server;
+}
+
+/** Never rejects: what a handler throws becomes an answer. */
+async function answer(routes: ReadonlyMap<string, Handler>, request: IncomingMessage, log: Logger): Promise<Answer> {
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    return wireError(405, {
+      code: "method",
+      message: `cannot answer ${request.method}: only GET is known here`,
+      hint: null,
+    });
+  }
+  if (Number(request.headers["content-length"] ?? 0) > 0 || request.headers["transfer-encoding"] !== undefined) {
+    return wireError(413, { code: "body", message: "cannot take a body: nothing here reads one", hint: null });
+  }
+  const url = URL.parse(request.url ?? "/", "http://agent");
+  const handler = url === null ? undefined : routes.get(url.pathname);
+  if (url === null || handler === undefined) {
+    const hint = `Known here: ${[...routes.keys()].join(", ")}.`;
+    return wireError(404, { code: "path", message: "cannot find that path", hint });
+  }
+  try {
+    return await handler(url.searchParams);
+  } catch (thrown) {
+    if (thrown instanceof AgentError) {
+      return wireError(400, { code: thrown.code, message: thrown.message, hint: thrown.hint });
+    }
+    log.error("Answering failed", { path: url.pathname, error: thrown });
+    return wireError(500, { code: "internal", message: errorText(thrown), hint: "See the log of the agent." });
+  }
+}
+
+function json(status: number, value: unknown): Answer {
+  return { status, type: "application/json", body: JSON.stringify(value) };
+}
+
+function wireError(status: number, error: WireError): Answer {
+  return json(status, error);
+}
+
+function send(response: ServerResponse, request: IncomingMessage, result: Answer): void {
+  response.writeHead(result.status, {
+    "content-type": result.type,
+    "content-length": Buffer.byteLength(result.body),
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    connection: "close",
+  });
+  response.end(request.method === "HEAD" ? undefined : result.body);
+}
+
+async function listenOnSocket(server: Server, path: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o750 });
+  if (await answers(path)) {
+    throw new AgentError("state-unwritable", `cannot listen on ${path}: another agent answers there`, {
+      hint: "Stop it first, or give this one another --state-dir.",
+    });
+  }
+  // What a crashed agent left.
+  await rm(path, { force: true });
+  // Nobody may connect between bind and chmod. The bind happens before `listen` returns, so the mask is back at once.
+  const mask = process.umask(0o117);
+  const listening = listen(server, { path }, path, "Check that its folder can be written.");
+  process.umask(mask);
+  await listening;
+  await chmod(path, 0o660);
+}
+
+async function listenOnPort(server: Server, host: string, port: number): Promise<void> {
+  const hint = "Set api.port (--api-port) to a free port, or to 0 for none.";
+  await listen(server, { host, port }, `${host} port ${port}`, hint);
+}
+
+async function listen(
+  server: Server,
+  where: { readonly path: string } | { readonly host: string; readonly port: number },
+  name: string,
+  hint: string,
+): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const failed = (error: Error): void => {
+    reject(new AgentError("config-invalid", `cannot listen on ${name}: ${errorText(error)}`, { hint, cause: error }));
+  };
+  server.once("error", failed);
+  server.listen(where, () => {
+    server.off("error", failed);
+    resolve();
+  });
+  await promise;
+}
+
+/** Whether somebody accepts connections on the unix socket. */
+async function answers(path: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const probe = connect(path);
+  probe.setTimeout(PROBE_MS_MAX, () => resolve(true));
+  probe.once("connect", () => resolve(true));
+  probe.once("error", () => resolve(false));
+  const result = await promise;
+  probe.destroy();
+  return result;
+}
+
+async function close(server: Server, socket: string | null): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.close(() => resolve());
+  server.closeAllConnections();
+  await promise;
+  if (socket !== null) await rm(socket, { force: true });
+}

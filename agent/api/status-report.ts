@@ -1,0 +1,167 @@
+// What the loop knows → the report of `headgate status`, worst first. A function of its input alone.
+
+import { ageText } from "../lib/age.ts";
+import type { Backend, BackendKey, BuiltHost, EdgeModel, Problem, Route } from "../model/edge-model.ts";
+import { compareText, refText } from "../objects/objects.ts";
+import type { SourceState } from "../store/source.ts";
+import { WIRE_VERSION } from "./wire.ts";
+import type { ComponentStatus, ConditionStatus, HostStatus, ProblemStatus, StatusReport } from "./wire.ts";
+
+export interface NginxStatus {
+  /** `unknown`: not looked for yet. */
+  readonly state: "unknown" | "running" | "down";
+  readonly masterPid: number | null;
+  readonly version: string | null;
+  /** When `state` began. */
+  readonly since: number | null;
+}
+
+export interface StatusInput {
+  readonly edge: string;
+  readonly version: string;
+  readonly now: number;
+  readonly source: SourceState;
+  /** When the objects in use came from the snapshot on disk: how old it is; null otherwise. */
+  readonly snapshotFrom: number | null;
+  readonly model: EdgeModel;
+  /** Problems that the model's values do not hold: refused objects, refused documents. */
+  readonly problems: readonly Problem[];
+  readonly conditions: readonly ConditionStatus[];
+  readonly nginx: NginxStatus;
+  /** Generation of the documents, as the data plane confirmed it. */
+  readonly generation: number | null;
+  readonly appliedAt: number | null;
+  readonly reloads: StatusReport["reloads"];
+  readonly pushes: StatusReport["pushes"];
+}
+
+export function buildStatusReport(input: StatusInput): StatusReport {
+  const problems = collectProblems(input);
+  return {
+    apiVersion: WIRE_VERSION,
+    edge: input.edge,
+    version: input.version,
+    nginxVersion: input.nginx.version,
+    state: overallState(input, problems),
+    generation: input.generation,
+    appliedAt: input.appliedAt,
+    now: input.now,
+    components: [nginxComponent(input), sourceComponent(input)],
+    hosts: collectHosts(input.model),
+    problems,
+    conditions: input.conditions,
+    reloads: input.reloads,
+    pushes: input.pushes,
+  };
+}
+
+function overallState(input: StatusInput, problems: readonly ProblemStatus[]): StatusReport["state"] {
+  const known = input.source.synced || input.snapshotFrom !== null;
+  if (input.nginx.state === "down") return "down";
+  if (input.nginx.state === "unknown" || input.generation === null || !known) return "starting";
+  const troubled = input.conditions.some((condition) => condition.severity !== "info");
+  return troubled || problems.some((problem) => problem.severity === "error") ? "degraded" : "serving";
+}
+
+function nginxComponent({ nginx, reloads, now }: StatusInput): ComponentStatus {
+  const { since } = nginx;
+  if (nginx.state !== "running") {
+    const detail = since === null ? "" : `for ${ageText(now - since)}`;
+    return { name: "NGINX", state: nginx.state === "down" ? "down" : "starting", detail, since };
+  }
+  const reason = reloads.lastReason === null ? "" : ` (${reloads.lastReason})`;
+  const reloaded = reloads.lastAt === null ? "not reloaded" : `reloaded ${ageText(now - reloads.lastAt)} ago${reason}`;
+  const pid = nginx.masterPid === null ? "" : `pid ${nginx.masterPid}, `;
+  return { name: "NGINX", state: "running", detail: `${pid}${reloaded}`, since };
+}
+
+function sourceComponent({ source, snapshotFrom, now }: StatusInput): ComponentStatus {
+  const name = source.kind === "kubernetes" ? "KUBERNETES" : "MANIFESTS";
+  const event = source.lastEventAt === null ? "" : `last change ${ageText(now - source.lastEventAt)} ago`;
+  const snapshot = snapshotFrom === null ? "" : `serving what was known ${ageText(now - snapshotFrom)} ago`;
+  const trouble = source.troubles[0];
+  const parts = (...all: readonly string[]): string => all.filter((part) => part !== "").join(", ");
+  if (trouble !== undefined) {
+    const detail = parts(`for ${ageText(now - trouble.since)}: ${trouble.message}`, snapshot, event);
+    return { name, state: source.synced ? "troubled" : "lost", detail, since: trouble.since };
+  }
+  const state = source.synced ? "synced" : "starting";
+  return { name, state, detail: parts(event, snapshot, source.location), since: source.lastEventAt };
+}
+
+function collectHosts(model: EdgeModel): readonly HostStatus[] {
+  const backends = new Map<BackendKey, Backend>();
+  for (const built of model.backends.values()) for (const backend of built.backends) backends.set(backend.key, backend);
+  const rows: HostStatus[] = [];
+  for (const built of model.hosts.values()) rows.push(...hostRows(built, backends));
+  return rows.toSorted(
+    (a, b) => Number(a.healthy) - Number(b.healthy) || compareText(a.host, b.host) || compareText(a.service, b.service),
+  );
+}
+
+/** One row for each Service of the host, and one for each reason why routes of it are closed. */
+function hostRows(built: BuiltHost, backends: ReadonlyMap<BackendKey, Backend>): readonly HostStatus[] {
+  const { host } = built;
+  if (host === null) return [];
+  const rows = new Map<string, HostStatus>();
+  for (const route of built.routes) {
+    const row = routeRow(host.name, route, backends);
+    rows.set(`${row.service} ${row.state}`, row);
+  }
+  return [...rows.values()];
+}
+
+function routeRow(host: string, route: Route, backends: ReadonlyMap<BackendKey, Backend>): HostStatus {
+  const service = route.backend === null ? "" : serviceText(route.backend);
+  const nothing = { host, service, ready: 0, total: 0, draining: 0, healthy: false };
+  if (route.closed !== null) return { ...nothing, state: `closed: ${route.closed.reason}` };
+  const backend = route.backend === null ? undefined : backends.get(route.backend);
+  if (backend === undefined) return { ...nothing, state: "no backend" };
+  return {
+    host,
+    service,
+    ready: backend.peers.length,
+    total: backend.peers.length + backend.notReady,
+    draining: backend.draining,
+    state: backend.peers.length > 0 ? "ok" : (backend.reason ?? "no ready endpoints"),
+    healthy: backend.peers.length > 0,
+  };
+}
+
+/** "store/web/80" → "store/web:80" */
+function serviceText(key: BackendKey): string {
+  const slash = key.lastIndexOf("/");
+  return `${key.slice(0, slash)}:${key.slice(slash + 1)}`;
+}
+
+/** All problems, errors first. The same fault seen from several hosts is one problem with several hosts. */
+function collectProblems(input: StatusInput): readonly ProblemStatus[] {
+  const { hosts, backends, certificates } = input.model;
+  const merged = new Map<string, ProblemStatus>();
+  const lists = [
+    input.problems,
+    ...[...hosts.values(), ...backends.values(), ...certificates.values()].map((built) => built.problems),
+  ];
+  for (const problem of lists.flat()) {
+    const object = problem.object === null ? "" : refText(problem.object);
+    const key = [problem.code, object, problem.where, problem.field, problem.message].join("\n");
+    const others = merged.get(key)?.hosts ?? [];
+    merged.set(key, {
+      code: problem.code,
+      severity: problem.severity,
+      object,
+      where: problem.where,
+      field: problem.field,
+      message: problem.message,
+      fix: problem.fix,
+      hosts: [...new Set([...others, ...problem.hosts])].toSorted(compareText),
+    });
+  }
+  return [...merged.values()].toSorted(
+    (a, b) =>
+      compareText(a.severity, b.severity) ||
+      compareText(a.object, b.object) ||
+      compareText(a.where, b.where) ||
+      compareText(a.field, b.field),
+  );
+}

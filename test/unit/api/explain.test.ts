@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { buildExplainReport } from "../../../agent/api/explain.ts";
+import type { ExplainReport } from "../../../agent/api/wire.ts";
+import { decideRequest, serverNameOf } from "../../../agent/model/match.ts";
+import type { BuiltHost } from "../../../agent/model/edge-model.ts";
+import { backend, builtHost, model, route } from "./support.ts";
+
+function withTls(built: BuiltHost): BuiltHost {
+  return { ...built, serverName: { name: built.host?.name ?? "", certificate: "shop/tls" } };
+}
+
+const MODEL = model(
+  [
+    withTls(
+      builtHost("shop.example.org", [
+        route("shop.example.org", "web"),
+        route("shop.example.org", "api", { path: "/api" }),
+        route("shop.example.org", null, { path: "/admin", closed: { reason: "auth-url is not served" } }),
+        route("shop.example.org", "gone", { path: "/gone" }),
+      ]),
+    ),
+    builtHost("*.example.org", [route("*.example.org", "api", { key: "shop/wild/1" })]),
+  ],
+  [backend("web", 2), backend("api", 1, { notReady: 1 }), backend("gone", 0, { reason: "no ready endpoints" })],
+);
+
+function explain(text: string, target = new URL(text).pathname): ExplainReport {
+  return buildExplainReport({
+    method: "GET",
+    url: new URL(text),
+    target,
+    model: MODEL,
+    decide: decideRequest,
+    serverNameOf,
+    httpsPort: 8443,
+    staleSince: null,
+  });
+}
+
+test("names rule, Service and peers of a request that is served", () => {
+  const report = explain("https://shop.example.org/api/x");
+  assert.deepEqual(report.answer, { kind: "proxy", service: "shop/api:80", peers: ["10.0.0.1:8080"] });
+  assert.deepEqual(report.steps, [
+    { step: "listen", value: "https, certificate shop/tls", why: "name shop.example.org" },
+    { step: "host", value: "shop.example.org", why: "exact" },
+    { step: "path", value: "Prefix /api", why: "Ingress shop/web: the longest prefix wins" },
+    { step: "target", value: "shop/api:80", why: "1 ready, 1 not ready" },
+  ]);
+});
+
+test("says of every other rule why it lost", () => {
+  const { candidates } = explain("https://shop.example.org/api/x");
+  assert.deepEqual(
+    candidates.map(({ host, path, lost }) => [host, path, lost]),
+    [
+      ["shop.example.org", "/", "/api is longer"],
+      ["shop.example.org", "/api", null],
+      ["shop.example.org", "/admin", "the path is not under /admin"],
+      ["shop.example.org", "/gone", "the path is not under /gone"],
+      ["*.example.org", "/", "host shop.example.org is more exact"],
+    ],
+  );
+});
+
+test("tells redirects, closed routes, missing peers and unknown hosts", () => {
+  const location = "https://shop.example.org:8443/cart?x=1";
+  assert.deepEqual(explain("http://shop.example.org/cart?x=1", "/cart?x=1").answer, {
+    kind: "redirect",
+    status: 308,
+    location,
+  });
+  const closed = { kind: "refuse", status: 503, reason: "auth-url is not served" };
+  assert.deepEqual(explain("https://shop.example.org/admin").answer, closed);
+  const gone = { kind: "refuse", status: 503, reason: "no ready endpoints" };
+  assert.deepEqual(explain("https://shop.example.org/gone").answer, gone);
+  const unknown = explain("http://other.test/");
+  assert.deepEqual([unknown.answer.kind, unknown.candidates], ["refuse", []]);
+});
+
+test("explains the path that was written, not what a URL makes of it", () => {
+  const report = explain("https://shop.example.org/x/../api", "/x/../api");
+  assert.equal(report.request.path, "/api");
+  assert.equal(report.answer.kind, "proxy");
+  const above = explain("https://shop.example.org/", "/../etc");
+  assert.deepEqual(above.answer, { kind: "refuse", status: 400, reason: "a path above the root" });
+});

@@ -1,0 +1,221 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { request } from "node:http";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import type { TestContext } from "node:test";
+import { createMetrics } from "../../../agent/api/metrics.ts";
+import { buildChecks } from "../../../agent/api/readiness.ts";
+import type { ReadinessInput } from "../../../agent/api/readiness.ts";
+import { startApiServer } from "../../../agent/api/server.ts";
+import type { ApiInputs, ApiServer } from "../../../agent/api/server.ts";
+import { buildStatusReport } from "../../../agent/api/status-report.ts";
+import { WIRE_VERSION } from "../../../agent/api/wire.ts";
+import type { ExplainReport } from "../../../agent/api/wire.ts";
+import { AgentError } from "../../../agent/lib/errors.ts";
+import type { Logger } from "../../../agent/lib/log.ts";
+import { NOW, statusInput } from "./support.ts";
+
+const quiet: Logger = { error() {}, warn() {}, info() {}, debug() {}, child: () => quiet };
+
+const READY: ReadinessInput = {
+  source: statusInput().source,
+  snapshotLoaded: false,
+  nginxRunning: true,
+  dataPlaneVerified: true,
+  conditions: [],
+};
+
+const report = () => buildStatusReport(statusInput());
+const EXPLAINED: ExplainReport = {
+  apiVersion: WIRE_VERSION,
+  request: { method: "GET", url: "http://a/b", host: "a", path: "/b" },
+  steps: [],
+  candidates: [],
+  answer: { kind: "refuse", status: 404, reason: "no host" },
+  staleSince: null,
+};
+
+function inputs(more: Partial<ApiInputs> = {}): ApiInputs {
+  return {
+    report,
+    explain: () => EXPLAINED,
+    render: () => ({ apiVersion: WIRE_VERSION, files: [], documents: [] }),
+    health: () => [{ name: "loop", state: "ok", detail: "" }],
+    readiness: () => buildChecks(READY),
+    metrics: () => createMetrics(report).text(),
+    dataPlaneMetrics: () => Promise.resolve("headgate_requests_total 5\n"),
+    ...more,
+  };
+}
+
+async function start(t: TestContext, more: Partial<ApiInputs> = {}): Promise<{ server: ApiServer; socket: string }> {
+  const folder = await mkdtemp(join(tmpdir(), "headgate-api-"));
+  const socket = join(folder, "run", "agent.sock");
+  const server = await startApiServer({ socket, address: "127.0.0.1", port: 0, inputs: inputs(more), log: quiet });
+  t.after(async () => {
+    await server.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+  return { server, socket };
+}
+
+interface Got {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+function ask(where: { socketPath: string } | { port: number }, path: string, method = "GET", body = ""): Promise<Got> {
+  const { promise, resolve, reject } = Promise.withResolvers<Got>();
+  const headers = body === "" ? {} : { "content-length": String(body.length) };
+  const asking = request({ ...where, path, method, headers, agent: false }, (response) => {
+    const parts: Buffer[] = [];
+    response.on("data", (part: Buffer) => parts.push(part));
+    response.on("end", () => {
+      const type = response.headers["content-type"] ?? "";
+      resolve({ status: response.statusCode ?? 0, type, body: Buffer.concat(parts).toString() });
+    });
+  });
+  asking.on("error", reject);
+  asking.end(body);
+  return promise;
+}
+
+test("answers status, explain and render on a socket that only owner and group may use", async (t) => {
+  const { socket } = await start(t);
+  assert.equal((await stat(socket)).mode & 0o777, 0o660);
+  const status = await ask({ socketPath: socket }, "/v1/status");
+  assert.equal(status.type, "application/json");
+  assert.deepEqual(JSON.parse(status.body), report());
+  const explained = await ask({ socketPath: socket }, "/v1/explain?method=GET&url=http%3A%2F%2Fa%2Fb");
+  assert.deepEqual(JSON.parse(explained.body), EXPLAINED);
+  assert.equal((await ask({ socketPath: socket }, "/v1/render")).status, 200);
+});
+
+test("refuses what it cannot explain, with the cause and a hint", async (t) => {
+  const { socket } = await start(t);
+  for (const query of ["", "?url=nonsense", "?url=ftp://a/", "?method=get%20x&url=http://a/"]) {
+    const got = await ask({ socketPath: socket }, `/v1/explain${query}`);
+    assert.equal(got.status, 400);
+    const error: unknown = JSON.parse(got.body);
+    assert.match(JSON.stringify(error), /"code":"usage","message":"cannot explain: .*"hint":"Write/);
+  }
+});
+
+test("refuses other methods, other paths and bodies", async (t) => {
+  const { socket, server } = await start(t);
+  assert.equal((await ask({ socketPath: socket }, "/v1/status", "POST")).status, 405);
+  assert.equal((await ask({ socketPath: socket }, "/v1/status", "GET", "x")).status, 413);
+  assert.equal((await ask({ socketPath: socket }, "/metrics")).status, 404);
+  assert.equal((await ask({ port: server.port ?? 0 }, "/v1/status")).status, 404);
+});
+
+test("what a handler throws is an answer, and the next request is served", async (t) => {
+  let broken = true;
+  const { socket } = await start(t, {
+    report: () => {
+      if (broken) throw new Error("out of luck");
+      return report();
+    },
+    render: () => Promise.reject(new AgentError("push-failed", "cannot ask the data plane", { hint: "Wait." })),
+  });
+  const failed = await ask({ socketPath: socket }, "/v1/status");
+  assert.deepEqual([failed.status, JSON.parse(failed.body).message], [500, "out of luck"]);
+  broken = false;
+  assert.equal((await ask({ socketPath: socket }, "/v1/status")).status, 200);
+  assert.match((await ask({ socketPath: socket }, "/v1/render")).body, /push-failed/);
+});
+
+test("takes over the socket of an agent that crashed, and refuses that of one that lives", async (t) => {
+  const { socket } = await start(t);
+  const second = { socket, address: "127.0.0.1", port: null, inputs: inputs(), log: quiet };
+  await assert.rejects(startApiServer(second), /another agent answers there/);
+  const folder = await mkdtemp(join(tmpdir(), "headgate-api-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const stale = join(folder, "agent.sock");
+  await writeFile(stale, "");
+  const server = await startApiServer({ ...second, socket: stale });
+  t.after(() => server.stop());
+  assert.equal((await ask({ socketPath: stale }, "/v1/status")).status, 200);
+});
+
+test("says which port is taken and what to set", async (t) => {
+  const { server } = await start(t);
+  const folder = await mkdtemp(join(tmpdir(), "headgate-api-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const options = {
+    socket: join(folder, "a.sock"),
+    address: "127.0.0.1",
+    port: server.port,
+    inputs: inputs(),
+    log: quiet,
+  };
+  await assert.rejects(startApiServer(options), (thrown: unknown) => {
+    assert.ok(thrown instanceof AgentError);
+    assert.match(thrown.message, /cannot listen on 127\.0\.0\.1 port \d+/);
+    assert.match(thrown.hint ?? "", /api\.port/);
+    return true;
+  });
+});
+
+test("is ready while the source is away, and says it is degraded", async (t) => {
+  let input = READY;
+  const { server } = await start(t, { readiness: () => buildChecks(input) });
+  const where = { port: server.port ?? 0 };
+  assert.deepEqual(await ask(where, "/readyz"), { status: 200, type: "text/plain; charset=utf-8", body: "ok\n" });
+  const trouble = { resource: "", message: "no connection", since: NOW, hint: "" };
+  input = { ...READY, source: { ...READY.source, troubles: [trouble] } };
+  assert.equal((await ask(where, "/readyz")).body, "ok (degraded)\n");
+  assert.match((await ask(where, "/readyz?verbose")).body, /^\[~\]source degraded: no connection\n\[\+\]nginx ok\n/);
+  input = { ...READY, source: { ...READY.source, synced: false } };
+  assert.equal((await ask(where, "/readyz")).status, 503);
+  input = { ...input, snapshotLoaded: true };
+  assert.equal((await ask(where, "/readyz")).status, 200);
+  input = { ...READY, dataPlaneVerified: false };
+  const unverified = await ask(where, "/readyz");
+  assert.deepEqual(
+    [unverified.status, unverified.body.includes("[-]data-plane failed: not verified yet")],
+    [503, true],
+  );
+});
+
+test("is alive as long as the loop is", async (t) => {
+  let state: "ok" | "failed" = "ok";
+  const { server } = await start(t, { health: () => [{ name: "loop", state, detail: "no round for 40 s" }] });
+  assert.equal((await ask({ port: server.port ?? 0 }, "/healthz")).status, 200);
+  state = "failed";
+  assert.equal((await ask({ port: server.port ?? 0 }, "/healthz")).status, 503);
+});
+
+test("gives its own metrics and the data plane's, and its own alone when that is silent", async (t) => {
+  let silent = false;
+  const { server } = await start(t, {
+    dataPlaneMetrics: () =>
+      silent ? Promise.reject(new Error("gone")) : Promise.resolve("headgate_requests_total 5\n"),
+  });
+  const where = { port: server.port ?? 0 };
+  const { body } = await ask(where, "/metrics");
+  assert.match(body, /^headgate_generation 42$/m);
+  assert.match(body, /^headgate_reloads_total 2$/m);
+  assert.match(body, /^headgate_state\{state="serving"\} 1$/m);
+  assert.match(body, /^headgate_info\{version="0\.1\.0",nginx="1\.26\.3"\} 1$/m);
+  assert.match(body, /^headgate_requests_total 5$/m);
+  silent = true;
+  const alone = await ask(where, "/metrics");
+  assert.equal(alone.status, 200);
+  assert.doesNotMatch(alone.body, /headgate_requests_total/);
+});
+
+test("a client that sends nothing, or garbage, disturbs nobody", async (t) => {
+  const { socket, server } = await start(t);
+  const idle = Array.from({ length: 20 }, () => connect(server.port ?? 0, "127.0.0.1"));
+  const garbage = connect(socket);
+  garbage.write("\u0000\u0001 nonsense\r\n\r\n");
+  garbage.on("error", () => {});
+  assert.equal((await ask({ socketPath: socket }, "/v1/status")).status, 200);
+  assert.equal((await ask({ port: server.port ?? 0 }, "/healthz")).status, 200);
+  for (const connection of [...idle, garbage]) connection.destroy();
+});
