@@ -1,0 +1,68 @@
+// `headgate explain METHOD URL`: which rule takes a request, and why the others lost.
+
+import type { ExplainAnswer, ExplainReport } from "../api/wire.ts";
+import { ageText } from "../lib/age.ts";
+import { AgentError } from "../lib/errors.ts";
+import { askAgent, findSocket } from "./ask-agent.ts";
+import { EXIT, OUTPUT_OPTION, SOCKET_OPTIONS } from "./command.ts";
+import type { Command, CommandInput } from "./command.ts";
+import { outputFormat } from "./output-format.ts";
+import { clean, table } from "./text.ts";
+
+export const explainCommand: Command = {
+  name: "explain",
+  summary: "Which rule takes a request, and why the others lost",
+  positionals: "[METHOD] URL",
+  positionalsMin: 1,
+  positionalsMax: 2,
+  options: [OUTPUT_OPTION, ...SOCKET_OPTIONS],
+  details: ["Example: headgate explain GET https://shop.example.org/cart", "No request is sent."],
+  run: runExplain,
+};
+
+async function runExplain(input: CommandInput): Promise<number> {
+  const { context, positionals } = input;
+  const format = outputFormat(input);
+  const url = positionals.at(-1) ?? "";
+  const method = (positionals.length > 1 ? (positionals[0] ?? "GET") : "GET").toUpperCase();
+  if (!/^https?:\/\//i.test(url)) {
+    const hint = "Write it with scheme and host, like http://shop.example.org/cart.";
+    throw new AgentError("usage", `cannot explain ${JSON.stringify(url)}: it is no http or https URL`, { hint });
+  }
+  const query = new URLSearchParams({ method, url });
+  const report = await askAgent<ExplainReport>(findSocket(input), `/v1/explain?${query.toString()}`, context.signal);
+  const text = format === "json" ? JSON.stringify(report, null, 2) : explainLines(report, Date.now()).join("\n");
+  context.out(`${text}\n`);
+  return EXIT.ok;
+}
+
+export function explainLines(report: ExplainReport, now: number): readonly string[] {
+  const steps = report.steps.map(({ step, value, why }, index) => [`${index + 1} ${step}`, value, why]);
+  const lines = [...table(steps), clean(`would ${answerText(report.answer)}`)];
+  const losers = report.candidates.filter((candidate) => candidate.lost !== null);
+  if (losers.length > 0) {
+    const rows = losers.map(({ object, host, path, pathType, lost }) => {
+      return [object, host === "_" ? "(any)" : host, `${pathType} ${path}`, lost ?? ""];
+    });
+    lines.push("", ...table([["LOST", "HOST", "PATH", "WHY"], ...rows]));
+  }
+  if (report.staleSince !== null) {
+    lines.push(
+      "",
+      `# Health:`,
+      `#   the source is away for ${ageText(now - report.staleSince)}: this is what was known then`,
+    );
+  }
+  return lines;
+}
+
+function answerText(answer: ExplainAnswer): string {
+  switch (answer.kind) {
+    case "proxy":
+      return `send it to ${answer.service}: ${answer.peers.join(" ")}`;
+    case "redirect":
+      return `answer ${answer.status} to ${answer.location}`;
+    case "refuse":
+      return `answer ${answer.status}: ${answer.reason}`;
+  }
+}

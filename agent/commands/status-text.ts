@@ -1,0 +1,76 @@
+// StatusReport → the lines of `headgate status`.
+
+import type { ConditionStatus, HostStatus, ProblemStatus, StatusReport } from "../api/wire.ts";
+import { ageText } from "../lib/age.ts";
+import { clean, counted, table } from "./text.ts";
+
+/** The head, the components, the hosts (worst first), the problems with their fixes, and health as the last block. */
+export function statusLines(report: StatusReport): readonly string[] {
+  return [
+    headline(report),
+    ...table(report.components.map(({ name, state, detail }) => [name, state, detail])),
+    "",
+    ...hostLines(report.hosts),
+    ...problemLines(report.problems),
+    "",
+    ...healthLines(report.conditions, report.now),
+  ];
+}
+
+function headline(report: StatusReport): string {
+  const facts: string[] = [];
+  if (report.generation !== null) facts.push(`generation ${report.generation}`);
+  if (report.appliedAt !== null) facts.push(`applied ${ageText(report.now - report.appliedAt)} ago`);
+  facts.push(`${counted(report.reloads.total, "reload")}, ${counted(report.pushes.total, "change")} without`);
+  const faults = report.problems.length + report.conditions.filter(({ severity }) => severity !== "info").length;
+  if (faults > 0) facts.push(counted(faults, "problem"));
+  return clean(`Edge ${report.edge} is ${report.state}: ${facts.join(", ")}`);
+}
+
+function hostLines(hosts: readonly HostStatus[]): readonly string[] {
+  if (hosts.length === 0) return ["No hosts: no Ingress of this edge's classes names one."];
+  const rows = hosts.map((row) => [
+    row.host === "_" ? "(any)" : row.host,
+    row.service,
+    row.total === 0 && row.service === "" ? "" : `${row.ready}/${row.total}`,
+    row.draining === 0 ? "" : String(row.draining),
+    row.state,
+  ]);
+  return table([["HOST", "SERVICE", "READY", "DRAINING", "STATE"], ...rows]);
+}
+
+function problemLines(problems: readonly ProblemStatus[]): readonly string[] {
+  if (problems.length === 0) return [];
+  const lines = problems.map((problem) => {
+    const place = [problem.object, problem.where, problem.field].filter((part) => part !== "").join(", ");
+    return clean(
+      `#   ${problem.severity} ${problem.code}: ${place}: ${sentence(problem.message)} ${sentence(capital(problem.fix))}`,
+    );
+  });
+  return ["", "# Problems:", ...lines];
+}
+
+function healthLines(conditions: readonly ConditionStatus[], now: number): readonly string[] {
+  if (conditions.length === 0) return ["# Health: ok"];
+  const lines = conditions.map(({ code, severity, message, hint, since }) => {
+    const age = severity === "info" ? "" : `for ${ageText(now - since)}: `;
+    return clean(`#   ${severity} ${code}: ${age}${sentence(message)} ${hint}`.trimEnd());
+  });
+  return ["# Health:", ...lines];
+}
+
+function sentence(text: string): string {
+  return text === "" || /[.!?]$/.test(text) ? text : `${text}.`;
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** What a watcher counts as a change: all but the clock and the ages that follow from it. */
+export function statusSubstance(report: StatusReport): string {
+  const { edge, state, generation, hosts, problems, conditions, components, reloads } = report;
+  const states = components.map(({ name, state: component }) => [name, component]);
+  const codes = conditions.map(({ code, message }) => [code, message]);
+  return JSON.stringify([edge, state, generation, hosts, problems, codes, states, reloads.total]);
+}

@@ -1,0 +1,55 @@
+// `npm run build`: bundles the agent and the CLI apart (`headgate status` must not load what the agent needs).
+// Out: dist/agent.js and dist/cli.js with source maps, not minified: a stack trace from an edge must be readable.
+
+import { join } from "node:path";
+import { build, type BuildOptions, type Plugin } from "esbuild";
+
+const ROOT = import.meta.dirname;
+
+/**
+ * @kubernetes/client-node's configuration reader pulls undici (13 MB of memory) for a client that is never made here:
+ * requests go through our own node:http connection.
+ */
+const UNUSED_PACKAGES = /^undici$/;
+
+const stubUnused: Plugin = {
+  name: "stub-unused",
+  setup: (bundle) => {
+    bundle.onResolve({ filter: UNUSED_PACKAGES }, ({ path }) => ({ path, namespace: "stub" }));
+    bundle.onLoad({ filter: /.*/, namespace: "stub" }, ({ path }) => ({
+      // A class for every name: extending one at load works, making one says what is wrong.
+      contents: `module.exports = new Proxy({}, { get: () => class { constructor() {
+        throw new Error("${path} is not in this bundle (build.ts)");
+      } } });`,
+      loader: "js",
+    }));
+  },
+};
+
+/** CommonJS dependencies call require(); an ES module has none. */
+const REQUIRE =
+  'import { createRequire as headgateRequire } from "node:module"; const require = headgateRequire(import.meta.url);';
+
+const COMMON: BuildOptions = {
+  absWorkingDir: ROOT,
+  bundle: true,
+  format: "esm",
+  platform: "node",
+  target: "node24",
+  outdir: "dist",
+  sourcemap: true,
+  minify: false,
+  legalComments: "linked",
+  logLevel: "warning",
+  plugins: [stubUnused],
+};
+
+const results = await Promise.all([
+  build({ ...COMMON, entryPoints: { agent: "agent/main.ts" }, banner: { js: REQUIRE }, metafile: true }),
+  build({ ...COMMON, entryPoints: { cli: "agent/cli.ts" }, metafile: true }),
+]);
+for (const { metafile } of results) {
+  for (const [file, { bytes }] of Object.entries(metafile.outputs)) {
+    if (file.endsWith(".js")) process.stdout.write(`${join(ROOT, file)} ${Math.round(bytes / 1000)} kB\n`);
+  }
+}
