@@ -1,0 +1,96 @@
+// What the agent's socket and loopback port answer, from the parts of the edge.
+
+import { buildExplainReport } from "../api/explain.ts";
+import { createMetrics } from "../api/metrics.ts";
+import { buildChecks, type Check } from "../api/readiness.ts";
+import type { ApiInputs } from "../api/server.ts";
+import { buildStatusReport } from "../api/status-report.ts";
+import { type RenderReport, type StatusReport, WIRE_VERSION } from "../api/wire.ts";
+import { VERSION } from "../lib/version.ts";
+import type { Problem } from "../model/edge-model.ts";
+import { decideRequest, serverNameOf } from "../model/match.ts";
+import { documentProblems } from "../model/document-problems.ts";
+import { refusalProblems } from "../model/problems.ts";
+import type { Edge } from "./edge.ts";
+
+/** Keys of documents that are write-only. */
+const SECRET_FIELDS = new Set(["key", "certificate"]);
+
+export function apiInputs(edge: Edge): ApiInputs {
+  const report = (): StatusReport => statusReport(edge);
+  const metrics = createMetrics(report);
+  return {
+    report,
+    explain: (query) =>
+      buildExplainReport({
+        ...query,
+        model: edge.builder.model,
+        decide: decideRequest,
+        serverNameOf,
+        httpsPort: edge.prepared.config.listeners.httpsPort,
+        staleSince: edge.snapshotFrom ?? edge.source.state().troubles[0]?.since ?? null,
+      }),
+    render: () => renderReport(edge),
+    health: () => [loopCheck(edge)],
+    readiness: () => readiness(edge),
+    metrics: () => metrics.text(),
+    dataPlaneMetrics: (signal) => edge.nginx.metrics(signal),
+  };
+}
+
+function statusReport(edge: Edge): StatusReport {
+  const { config, facts } = edge.prepared;
+  const { generation, appliedAt, pushes, documents } = edge.reconciler.facts;
+  const down = edge.health.has("nginx-down");
+  return buildStatusReport({
+    edge: config.edge,
+    version: VERSION,
+    now: Date.now(),
+    source: edge.source.state(),
+    snapshotFrom: edge.snapshotFrom,
+    model: edge.builder.model,
+    problems: problems(edge),
+    conditions: edge.health.list(),
+    nginx: {
+      state: down ? "down" : edge.nginx.masterPid === null ? "unknown" : "running",
+      masterPid: edge.nginx.masterPid,
+      version: facts.version,
+      since: edge.nginxSince,
+    },
+    generation,
+    appliedAt,
+    reloads: edge.configurations.reloads,
+    pushes: { total: pushes, documents },
+  });
+}
+
+/** Problems that the values of the model do not hold. */
+function problems(edge: Edge): readonly Problem[] {
+  return [...refusalProblems(edge.store.refusals()), ...documentProblems(edge.documents.refusals())];
+}
+
+function loopCheck(edge: Edge): Check {
+  const stuckMs = edge.reconciler.stuckMs();
+  return stuckMs === null
+    ? { name: "loop", state: "ok", detail: "" }
+    : { name: "loop", state: "failed", detail: `a round is stuck for ${Math.round(stuckMs / 1000)} s` };
+}
+
+function readiness(edge: Edge): readonly Check[] {
+  return buildChecks({
+    source: edge.source.state(),
+    snapshotLoaded: edge.prepared.loaded.snapshot !== null,
+    nginxRunning: edge.nginx.masterPid !== null && !edge.health.has("nginx-down"),
+    dataPlaneVerified: edge.reconciler.facts.verified,
+    conditions: edge.health.list(),
+  });
+}
+
+function renderReport(edge: Edge): RenderReport {
+  const documents = [...edge.builder.wanted.values()].map(({ kind, key, text }) => {
+    const value = JSON.parse(text) as Record<string, unknown>; // our own rendering
+    const shown = kind === "certificate" ? Object.entries(value).filter(([name]) => !SECRET_FIELDS.has(name)) : null;
+    return { kind, key, value: shown === null ? value : Object.fromEntries(shown) };
+  });
+  return { apiVersion: WIRE_VERSION, files: edge.configurator.runningFiles(), documents };
+}

@@ -1,0 +1,278 @@
+// One edge, put together: which room gets what from which. It decides nothing by itself.
+// In: a configuration. Out: a running edge, or an AgentError that says what it cannot do.
+
+import { join } from "node:path";
+import { type ApiServer, startApiServer } from "../api/server.ts";
+import { ConfigurationLane } from "../apply/configuration-lane.ts";
+import { DocumentsLane } from "../apply/documents-lane.ts";
+import type { Config } from "../config/config.ts";
+import { type Condition, HealthRegistry } from "../health/registry.ts";
+import { errorText } from "../lib/errors.ts";
+import { Configurator } from "../loop/configurator.ts";
+import { EdgeBuilder } from "../loop/edge-builder.ts";
+import { Reconciler } from "../loop/reconciler.ts";
+import { buildBackends } from "../model/build-backends.ts";
+import { buildCertificate } from "../model/build-certificate.ts";
+import { buildHost } from "../model/build-host.ts";
+import type { DirtyKey } from "../model/edge-model.ts";
+import { allKeys } from "../model/keys.ts";
+import { NginxControl } from "../nginx/nginx-control.ts";
+import { buildNginxView, snapshotDir } from "../nginx/nginx-view.ts";
+import { openTemplates } from "../nginx/templates.ts";
+import { documentsDictMb, type NginxWish } from "../plan/plan-configuration.ts";
+import { renderNginxFiles } from "../render/files.ts";
+import { saveSnapshot, type Snapshot } from "../snapshot/snapshot-files.ts";
+import { SnapshotWriter } from "../snapshot/snapshot-writer.ts";
+import type { Source, SourceState } from "../store/source.ts";
+import { Store } from "../store/store.ts";
+import { apiInputs } from "./api-inputs.ts";
+import {
+  tellBeginning,
+  tellConfiguration,
+  tellKnowledge,
+  tellNginxDown,
+  tellSnapshotWritten,
+  tellSource,
+} from "./conditions.ts";
+import { modelSettings } from "./model-settings.ts";
+import type { Prepared } from "./prepare.ts";
+import { createSource } from "./source.ts";
+
+/** How long connections may finish when the agent ends together with an nginx of its own. */
+const STOP_MS_MAX = 10_000;
+/** Certificates expire without an event: how often their problems are looked at anew. */
+const CERTIFICATES_EVERY_MS = 3_600_000;
+
+const now = (): number => Date.now();
+const isCertificate = (key: DirtyKey): boolean => key.startsWith("certificate:");
+
+export class Edge {
+  readonly prepared: Prepared;
+  readonly health: HealthRegistry;
+  readonly store: Store;
+  readonly builder: EdgeBuilder;
+  readonly nginx: NginxControl;
+  readonly documents: DocumentsLane;
+  readonly configurations: ConfigurationLane;
+  readonly configurator: Configurator;
+  readonly reconciler: Reconciler;
+  readonly source: Source;
+  readonly #writer: SnapshotWriter;
+  #api: ApiServer | null = null;
+  #certificates: NodeJS.Timeout | null = null;
+  #nginxSince: number | null = null;
+  #snapshotFrom: number | null;
+
+  /** Puts the parts together; nothing runs yet. Throws AgentError kubeconfig-invalid. */
+  constructor(prepared: Prepared) {
+    const { config, counter, loaded, log } = prepared;
+    this.prepared = prepared;
+    this.#snapshotFrom = loaded.snapshot?.savedAt ?? null;
+    this.health = new HealthRegistry(now, (condition, began) => this.#logCondition(condition, began));
+    const settings = modelSettings(config);
+    const store = new Store({
+      settings,
+      requiredKinds: ["Ingress", "Service", "EndpointSlice"],
+      onDirty: () => this.reconciler.wake(),
+      onWantedSecrets: (keys) => this.source.wantSecrets(keys),
+    });
+    this.store = store;
+    this.builder = new EdgeBuilder({
+      host: (name) => buildHost(store, settings, name),
+      backends: (service) => buildBackends(store, settings, service),
+      certificate: (secret) => buildCertificate(store, settings, secret, now()),
+    });
+    this.nginx = this.#createNginx();
+    this.documents = new DocumentsLane(this.nginx);
+    this.documents.assume(loaded.snapshot?.documents ?? []);
+    this.#writer = this.#createWriter();
+    this.configurations = new ConfigurationLane({
+      dataPlane: this.nginx,
+      holdoffMs: config.nginx.reloadHoldoffMs,
+      holdoffMsMax: config.nginx.reloadHoldoffMsMax,
+      now,
+      log: log.child("configuration"),
+      onResult: (step, error) => {
+        tellConfiguration(this.health, error);
+        if (error === null) this.configurator.applied(step.generation);
+        this.reconciler.audit();
+      },
+    });
+    this.configurator = this.#createConfigurator();
+    this.source = createSource(config, {
+      sink: (changes) => store.apply(changes),
+      onState: (state) => this.#onSource(state),
+      log: log.child("source"),
+    });
+    this.reconciler = new Reconciler({
+      builder: this.builder,
+      takeDirty: () => store.takeDirty(),
+      mayBuild: () => loaded.snapshot !== null || this.#isFresh(),
+      isFresh: () => this.#isFresh(),
+      snapshotGeneration: loaded.snapshot?.generation ?? 0,
+      lane: this.documents,
+      dataPlane: this.nginx,
+      counter,
+      health: this.health,
+      log: log.child("loop"),
+      now,
+      onApplied: (stricterAt) => this.#onApplied(stricterAt),
+    });
+  }
+
+  /** When nginx came up or went down last. */
+  get nginxSince(): number | null {
+    return this.#nginxSince;
+  }
+
+  /** When what is served was written to the snapshot it comes from; null once the source has spoken. */
+  get snapshotFrom(): number | null {
+    return this.#snapshotFrom;
+  }
+
+  /** Throws AgentError: nginx-start, nginx-candidate, state-unwritable. */
+  async start(signal: AbortSignal): Promise<void> {
+    const { config, counter, facts, loaded, log } = this.prepared;
+    tellBeginning(this.health, facts, loaded);
+    this.source.wantSecrets(this.store.wantedSecrets());
+    if (loaded.snapshot !== null) {
+      tellKnowledge(this.health, this.#snapshotFrom);
+      this.store.restore(loaded.snapshot.objects);
+    }
+    // First of all: a second agent on the same folders finds the socket taken, and touches nothing.
+    this.#api = await startApiServer({
+      socket: config.api.socket,
+      address: config.api.address,
+      port: config.api.port,
+      inputs: apiInputs(this),
+      log: log.child("api"),
+    });
+    const reason = await this.nginx.start(counter.next(), (generation) => this.configurator.files(generation), signal);
+    await this.configurator.running(reason);
+    this.reconciler.start();
+    this.source.start();
+    this.#certificates = setInterval(
+      () => this.reconciler.rebuild(allKeys(this.store).filter(isCertificate)),
+      CERTIFICATES_EVERY_MS,
+    );
+  }
+
+  /** Takes what a changed configuration says about nginx and listeners; names what needs a restart of the agent. */
+  async reconfigure(config: Config): Promise<void> {
+    const before = this.prepared.config;
+    const keys = (["stateDir", "runDir", "source", "ingress", "endpoints", "api", "log"] as const).filter(
+      (key) => JSON.stringify(before[key]) !== JSON.stringify(config[key]),
+    );
+    if (keys.length > 0) this.prepared.log.warn("Restart the agent to apply all of the configuration", { keys });
+    await this.configurator.want(this.#wish({ ...before, nginx: config.nginx, listeners: config.listeners }));
+  }
+
+  /** Ends in the reverse order. An nginx of our own finishes its requests and ends too. */
+  async stop(): Promise<void> {
+    if (this.#certificates !== null) clearInterval(this.#certificates);
+    await this.source.stop();
+    await this.configurations.stop();
+    await this.reconciler.stop();
+    await this.#writer.flush();
+    await this.nginx.stop();
+    await this.#api?.stop();
+  }
+
+  #isFresh(): boolean {
+    return this.store.synced() && this.source.state().synced;
+  }
+
+  #createNginx(): NginxControl {
+    const { config, log, paths } = this.prepared;
+    return new NginxControl({
+      binary: config.nginx.binary,
+      paths,
+      owns: config.nginx.service === null,
+      stopMsMax: STOP_MS_MAX,
+      log: log.child("nginx"),
+      beforeStart: () => this.#writer.flush(),
+      onDown: (reason) => {
+        this.#nginxSince = now();
+        tellNginxDown(this.health, reason, paths.errorLog);
+      },
+      onUp: () => {
+        this.#nginxSince = now();
+        this.health.clear("nginx-down");
+        this.reconciler.audit();
+      },
+    });
+  }
+
+  #createWriter(): SnapshotWriter {
+    const { config, counter, loaded } = this.prepared;
+    const folder = snapshotDir(config.stateDir);
+    return new SnapshotWriter(
+      {
+        take: () => this.#takeSnapshot(counter.current),
+        save: (snapshot, policyFloor) => saveSnapshot(folder, snapshot, policyFloor),
+        onResult: (error) => tellSnapshotWritten(this.health, error),
+        now,
+      },
+      loaded.policyFloor,
+    );
+  }
+
+  #createConfigurator(): Configurator {
+    const { config, counter, root } = this.prepared;
+    const templates = openTemplates(join(root, "nginx", "templates"));
+    return new Configurator(
+      {
+        lane: this.configurations,
+        nextGeneration: () => counter.next(),
+        render: (wish, generation) => renderNginxFiles({ ...wish, generation }, templates),
+        flushSnapshot: () => this.#writer.flush(),
+      },
+      this.#wish(config),
+    );
+  }
+
+  #wish(config: Config): NginxWish {
+    const { defaultCertificate, facts, paths, root, workerUser } = this.prepared;
+    return buildNginxView({
+      config,
+      facts,
+      paths,
+      luaDir: join(root, "lua"),
+      snapshotDir: snapshotDir(config.stateDir),
+      defaultCertificate,
+      documentsDictMb: documentsDictMb(this.documents.bytes, 0),
+      workerUser,
+    });
+  }
+
+  #takeSnapshot(generation: number): Snapshot {
+    const documents = [...this.documents.applied.values()].flatMap((document) =>
+      document.text === null ? [] : [{ ...document, text: document.text }],
+    );
+    return { generation, savedAt: now(), documents, objects: this.store.objects() };
+  }
+
+  #onSource(state: SourceState): void {
+    tellSource(this.health, state);
+    if (state.synced && this.#snapshotFrom !== null) {
+      this.#snapshotFrom = null;
+      tellKnowledge(this.health, null);
+    }
+    this.reconciler.wake();
+  }
+
+  #onApplied(stricterAt: number | null): void {
+    this.#writer.changed(stricterAt);
+    this.configurator.documentBytes(this.documents.bytes).catch((error: unknown) => {
+      this.prepared.log.error("Cannot plan a configuration", { error: errorText(error) });
+    });
+  }
+
+  #logCondition(condition: Condition, began: boolean): void {
+    const { log } = this.prepared;
+    const fields = { code: condition.code, subject: condition.subject, text: condition.message };
+    if (!began) log.info("Condition ended", fields);
+    else if (condition.severity === "error") log.error("Condition began", fields);
+    else log.warn("Condition began", fields);
+  }
+}
