@@ -1,0 +1,105 @@
+--- Documents as a request wants them: what can be done once per change is done here.
+
+local router = require("headgate.router")
+local round_robin = require("headgate.pickers.round_robin")
+local series = require("headgate.series")
+
+local find = string.find
+local random = math.random
+
+local _M = {
+    UNKNOWN_PROFILE = "profile: not in the running configuration",
+    profiles = {},
+    upstreams = 1,
+}
+
+-- Those of nginx/templates/profile.conf.njk; a route that has them needs no set_timeouts.
+local PROFILE_TIMEOUTS = { connect_ms = 5000, send_ms = 60000, read_ms = 60000 }
+
+--- Sets which profiles the running configuration has.
+---@param names string[]
+function _M.set_profiles(names)
+    _M.profiles = {}
+    for _, name in ipairs(names) do
+        _M.profiles[name] = "/" .. name
+    end
+end
+
+--- A backend: addresses as the balancer takes them, a picker, and its upstream block. There are
+-- several upstream blocks because nginx looks through all kept connections of a block one by one.
+---@param value table
+---@param id string
+---@return table
+function _M.backend(value, id)
+    local addresses = {}
+    for i, address in ipairs(value.addresses) do
+        addresses[i] = find(address, ":", 1, true) and "[" .. address .. "]" or address
+    end
+    return {
+        count = #addresses,
+        addresses = addresses,
+        ports = value.ports,
+        upstream = ngx.crc32_short(id) % _M.upstreams .. "-headgate",
+        picker = round_robin.new(value.weights, random(0, 1073741823)),
+    }
+end
+
+--- A route: its profile's URI, its times in seconds, its series of counters.
+---@param value table
+---@return table? route
+---@return string? err
+function _M.route(value)
+    local jump = _M.profiles[value.profile]
+    if not jump then
+        return nil, _M.UNKNOWN_PROFILE
+    end
+    local total = 0
+    for _, choice in ipairs(value.backends) do
+        total = total + choice.weight
+    end
+    local timeouts = value.timeouts
+    local own_timeouts = timeouts.connect_ms ~= PROFILE_TIMEOUTS.connect_ms
+        or timeouts.send_ms ~= PROFILE_TIMEOUTS.send_ms
+        or timeouts.read_ms ~= PROFILE_TIMEOUTS.read_ms
+    local label = value.namespace .. "/" .. value.ingress .. "/" .. value.service
+    return {
+        jump = jump,
+        closed = value.closed ~= "" and value.closed or nil,
+        redirects = value.ssl_redirect == "certificate",
+        path = value.path,
+        backend = #value.backends == 1 and total > 0 and value.backends[1].backend or nil,
+        choices = value.backends,
+        choices_total = total,
+        own_timeouts = own_timeouts,
+        connect_s = timeouts.connect_ms / 1000,
+        send_s = timeouts.send_ms / 1000,
+        read_s = timeouts.read_ms / 1000,
+        tries = value.retry.tries,
+        retry_s = value.retry.timeout_ms / 1000,
+        label = label,
+        series = series.of(label),
+    }
+end
+
+--- A host: its match table.
+---@param value table
+---@return headgate.host
+function _M.host(value)
+    return router.compile(value)
+end
+
+--- A server name: the certificate it gets, nil for the default one.
+---@param value table
+---@return table
+function _M.server_name(value)
+    return { certificate = value.certificate ~= "" and value.certificate or nil }
+end
+
+--- A certificate: parsed at its first handshake, for most workers never see most of them.
+---@param value table
+---@return table
+function _M.certificate(value)
+    return { certificate = value.certificate, key = value.key }
+end
+
+return _M

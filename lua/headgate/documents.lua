@@ -1,0 +1,364 @@
+--- What a document may look like. Pure: no ngx, no shared memory.
+-- A field that is not known is refused and not skipped: it may be a guard of a newer agent.
+-- lua/schema/document.schema.json says the same to the agent; test/lua/documents holds both to it.
+
+local limits = require("headgate.limits")
+local version = require("headgate.version")
+
+local type, pairs, tonumber = type, pairs, tonumber
+local find, match, sub, gmatch = string.find, string.match, string.sub, string.gmatch
+
+local _M = {}
+
+---@alias headgate.check fun(value: any, field: string): string?
+
+local function text(bytes_max, pattern, want)
+    return function(value, field)
+        if type(value) ~= "string" then
+            return field .. ": not a string"
+        end
+        if #value > bytes_max then
+            return field .. ": longer than " .. bytes_max .. " bytes"
+        end
+        if find(value, "[%z\1-\31\127]") then
+            return field .. ": has a control character"
+        end
+        if pattern and not find(value, pattern) then
+            return field .. ": not " .. want
+        end
+    end
+end
+
+local function pem(want)
+    return function(value, field)
+        if type(value) ~= "string" or #value > limits.certificate_bytes_max then
+            return field .. ": not a string of at most " .. limits.certificate_bytes_max .. " bytes"
+        end
+        if not find(value, want, 1, true) then
+            return field .. ": not PEM, there is no " .. want
+        end
+    end
+end
+
+local function integer(low, high)
+    return function(value, field)
+        if type(value) ~= "number" or value % 1 ~= 0 or value < low or value > high then
+            return field .. ": not a whole number from " .. low .. " to " .. high
+        end
+    end
+end
+
+local function one_of(...)
+    local allowed = {}
+    for _, word in ipairs({ ... }) do
+        allowed[word] = true
+    end
+    return function(value, field)
+        if not allowed[value] then
+            return field .. ": not one of the known words"
+        end
+    end
+end
+
+local function boolean(value, field)
+    if type(value) ~= "boolean" then
+        return field .. ": not true or false"
+    end
+end
+
+local function list(check, count_max)
+    return function(value, field)
+        if type(value) ~= "table" then
+            return field .. ": not a list"
+        end
+        local count = 0
+        for _ in pairs(value) do
+            count = count + 1
+        end
+        if count ~= #value then
+            return field .. ": not a list"
+        end
+        if count > count_max then
+            return field .. ": more than " .. count_max .. " entries"
+        end
+        for i = 1, count do
+            local problem = check(value[i], field .. "[" .. (i - 1) .. "]")
+            if problem then
+                return problem
+            end
+        end
+    end
+end
+
+local function map(check_key, check, count_max)
+    return function(value, field)
+        if type(value) ~= "table" then
+            return field .. ": not an object"
+        end
+        local count = 0
+        for key, entry in pairs(value) do
+            count = count + 1
+            if count > count_max then
+                return field .. ": more than " .. count_max .. " entries"
+            end
+            local problem = check_key(key, field .. ": key") or check(entry, field .. "." .. key)
+            if problem then
+                return problem
+            end
+        end
+    end
+end
+
+local function object(fields, all)
+    return function(value, field)
+        if type(value) ~= "table" then
+            return field .. ": not an object"
+        end
+        for name in pairs(value) do
+            if not fields[name] then
+                return field .. ": field " .. tostring(name) .. " is not known"
+            end
+        end
+        for name, check in pairs(fields) do
+            if value[name] == nil then
+                return field .. "." .. name .. ": missing"
+            end
+            local problem = check(value[name], field .. "." .. name)
+            if problem then
+                return problem
+            end
+        end
+        return all and all(value, field) or nil
+    end
+end
+
+local function or_empty(check)
+    return function(value, field)
+        if value ~= "" then
+            return check(value, field)
+        end
+    end
+end
+
+local function is_ipv4(value)
+    local count = 0
+    if not find(value, "^%d+%.%d+%.%d+%.%d+$") then
+        return false
+    end
+    for octet in gmatch(value, "%d+") do
+        if #octet > 3 or tonumber(octet) > 255 or (#octet > 1 and sub(octet, 1, 1) == "0") then
+            return false
+        end
+        count = count + 1
+    end
+    return count == 4
+end
+
+local function is_ipv6(value)
+    if not find(value, "^[%x:%.]+$") or find(value, ":::", 1, true) then
+        return false
+    end
+    local tail = match(value, ":([%d%.]+)$")
+    local groups_max = 8
+    if tail and find(tail, ".", 1, true) then
+        if not is_ipv4(tail) then
+            return false
+        end
+        groups_max = 6
+        value = sub(value, 1, #value - #tail)
+        if sub(value, -2) ~= "::" then
+            value = sub(value, 1, -2)
+        end
+    elseif find(value, ".", 1, true) then
+        return false
+    end
+    local groups = 0
+    for group in gmatch(value, "[^:]+") do
+        if #group > 4 then
+            return false
+        end
+        groups = groups + 1
+    end
+    local gap = find(value, "::", 1, true)
+    if gap then
+        return not find(value, "::", gap + 1, true) and groups < groups_max
+            and not find(value, "^:[^:]") and not find(value, "[^:]:$")
+    end
+    return groups == groups_max and not find(value, "^:") and not find(value, ":$")
+end
+
+local function address(value, field)
+    if type(value) ~= "string" or not (is_ipv4(value) or is_ipv6(value)) then
+        return field .. ": not an IPv4 or IPv6 address"
+    end
+end
+
+local function same_length(value, field)
+    local count = #value.addresses
+    if #value.ports ~= count or #value.weights ~= count then
+        return field .. ": addresses, ports and weights differ in length"
+    end
+end
+
+local function short_prefixes(value, field)
+    for path in pairs(value.prefixes) do
+        if #path > 1 and sub(path, -1) == "/" then
+            return field .. ".prefixes: " .. path .. " ends with a slash"
+        end
+        local segments = 0
+        for _ in gmatch(path, "/") do
+            segments = segments + 1
+        end
+        if segments > limits.prefix_segments_max then
+            return field .. ".prefixes: more than " .. limits.prefix_segments_max .. " segments"
+        end
+    end
+end
+
+local word = text(limits.text_bytes_max)
+local path = text(limits.path_bytes_max, "^/", "a path that starts with a slash")
+local three_parts = text(limits.key_bytes_max, "^[^/%s]+/[^/%s]+/[^/%s]+$", "a key of three parts")
+local two_parts = text(limits.key_bytes_max, "^[^/%s]+/[^/%s]+$", "a key of two parts")
+local milliseconds = integer(1, limits.timeout_ms_max)
+local host_paths = map(path, three_parts, limits.host_paths_max)
+
+local kinds = {
+    backend = object({
+        namespace = word,
+        service = word,
+        port = word,
+        balancer = one_of("round_robin"),
+        addresses = list(address, limits.backend_peers_max),
+        ports = list(integer(1, 65535), limits.backend_peers_max),
+        weights = list(integer(1, limits.weight_max), limits.backend_peers_max),
+    }, same_length),
+    route = object({
+        namespace = word,
+        ingress = word,
+        service = word,
+        path = text(limits.path_bytes_max),
+        profile = text(64, "^[a-z][a-z0-9-]*$", "the name of a profile"),
+        backends = list(object({
+            backend = three_parts,
+            weight = integer(0, 1000000),
+        }), limits.route_backends_max),
+        ssl_redirect = one_of("certificate", "never"),
+        closed = text(limits.text_bytes_max),
+        timeouts = object({
+            connect_ms = milliseconds, send_ms = milliseconds, read_ms = milliseconds,
+        }),
+        retry = object({
+            tries = integer(1, limits.tries_max), timeout_ms = integer(0, limits.timeout_ms_max),
+        }),
+    }),
+    host = object({
+        exact = host_paths,
+        prefixes = host_paths,
+        fallback = or_empty(three_parts),
+        strict_paths = boolean,
+    }, short_prefixes),
+    server_name = object({
+        certificate = or_empty(two_parts),
+    }),
+    certificate = object({
+        certificate = pem("-----BEGIN CERTIFICATE-----"),
+        key = pem("PRIVATE KEY-----"),
+        fingerprint = word,
+        names = list(word, limits.certificate_names_max),
+        not_after = integer(0, limits.generation_max),
+    }),
+}
+
+local listener_name = "^[a-z0-9-]+/([^/]+)$"
+
+local function host_key(key)
+    local name = match(key, listener_name)
+    if not name or #name > limits.host_bytes_max then
+        return false
+    end
+    return name == "_" or find(name, "^[a-z0-9.-]+$") ~= nil
+        or find(name, "^%*%.[a-z0-9.-]+$") ~= nil
+end
+
+local function matches(check)
+    return function(key)
+        return check(key, "key") == nil
+    end
+end
+
+local keys = {
+    backend = matches(three_parts),
+    route = matches(three_parts),
+    certificate = matches(two_parts),
+    host = host_key,
+    server_name = host_key,
+}
+
+--- Names of the kinds of documents, in the order in which they must arrive.
+_M.KINDS = { "backend", "certificate", "route", "host", "server_name" }
+
+--- Whether a key can be one of its kind.
+---@param kind string
+---@param key any
+---@return boolean? ok
+---@return string? problem
+function _M.check_key(kind, key)
+    if type(kind) ~= "string" or not keys[kind] then
+        return nil, "kind: not one of the known kinds"
+    end
+    if type(key) ~= "string" or #key > limits.key_bytes_max or find(key, "[%z\1-\32\127]")
+        or not keys[kind](key)
+    then
+        return nil, "key: not a key of a " .. kind
+    end
+    return true
+end
+
+--- Whether a number can be a generation.
+---@param generation any
+---@return boolean
+function _M.is_generation(generation)
+    return type(generation) == "number" and generation % 1 == 0
+        and generation >= 1 and generation <= limits.generation_max
+end
+
+local line_fields = { kind = true, key = true, generation = true, schema = true, value = true }
+
+--- Checks one decoded line of a push.
+---@param line any what the JSON of the line gave
+---@param null any the decoder's null: as value it asks for a deletion
+---@return boolean? ok
+---@return string? problem names the field
+function _M.check_line(line, null)
+    if type(line) ~= "table" then
+        return nil, "line: not an object"
+    end
+    for name in pairs(line) do
+        if not line_fields[name] then
+            return nil, "line: field " .. tostring(name) .. " is not known"
+        end
+    end
+    local ok, problem = _M.check_key(line.kind, line.key)
+    if not ok then
+        return nil, problem
+    end
+    if not _M.is_generation(line.generation) then
+        return nil, "generation: not a whole number from 1 to " .. limits.generation_max
+    end
+    if line.schema ~= version.schema then
+        return nil, "schema: " .. tostring(line.schema) .. " is not spoken here, "
+            .. version.schema .. " is"
+    end
+    if line.value == nil then
+        return nil, "value: missing; null deletes"
+    end
+    if line.value ~= null then
+        problem = kinds[line.kind](line.value, "value")
+        if problem then
+            return nil, problem
+        end
+    end
+    return true
+end
+
+return _M

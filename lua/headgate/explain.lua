@@ -1,0 +1,47 @@
+--- What the router would do with a request. Reads, changes nothing.
+
+local paths = require("headgate.paths")
+local request = require("headgate.request")
+local store = require("headgate.store")
+
+local _M = {}
+
+--- Explains a request.
+---@param host string as a client writes it
+---@param path string as a client writes it, with or without query
+---@param scheme string http or https
+---@return table explanation `peers` is a list even where it is empty
+function _M.explain(host, path, scheme)
+    host = paths.host_of(host)
+    local judged = paths.normalise(path)
+    if not judged then
+        return { action = "answer", status = 400, reason = "path leads above the root", peers = {} }
+    end
+    local route, sent, backend = request.decide(host, judged, path, scheme == "https")
+    local held, how, matched, traced = request.trace(host, judged)
+    local result = {
+        host = held and held.id or nil,
+        route = traced and traced.id or nil,
+        match = how,
+        path = traced and traced.path or matched,
+        peers = {},
+    }
+    if not route then
+        result.status = sent
+        result.action = sent == 308 and "redirect" or "answer"
+        result.reason = backend
+        local key = traced and traced.backend
+        result.backend = key
+        return result
+    end
+    result.action = "proxy"
+    result.backend = backend.id
+    result.uri = sent
+    local current = store.get(store.backend, backend.id) or backend
+    for i = 1, current.count do
+        result.peers[i] = current.addresses[i] .. ":" .. current.ports[i]
+    end
+    return result
+end
+
+return _M

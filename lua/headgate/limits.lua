@@ -1,0 +1,42 @@
+--- Every limit of the data plane in one place, unit last in the name.
+-- docs/dataplane-api.md repeats them; lua/schema/document.schema.json has those of documents.
+
+---@class headgate.limits
+local _M = {
+    -- The push API.
+    body_bytes_max = 1048576,
+    json_depth_max = 8,
+    lock_wait_s_max = 2,
+    lock_ttl_s = 10,
+    -- cjson writes 14 significant digits: beyond that a generation would not survive the way back.
+    generation_max = 99999999999999,
+
+    -- Documents.
+    key_bytes_max = 1024,
+    host_bytes_max = 253,
+    path_bytes_max = 4096,
+    text_bytes_max = 1024,
+    host_paths_max = 20000,
+    prefix_segments_max = 128,
+    route_backends_max = 64,
+    backend_peers_max = 10000,
+    weight_max = 100,
+    timeout_ms_max = 86400000,
+    tries_max = 100,
+    certificate_bytes_max = 262144,
+    certificate_names_max = 1000,
+
+    -- Memory. New keys are refused below this share of free pages, so that updates still fit.
+    watermark_share = 0.125,
+    -- A tombstone only has to outlive pushes that are on their way.
+    tombstone_ttl_s = 3600,
+    problems_max = 32,
+    problem_ttl_s = 300,
+
+    -- Requests.
+    stale_connections_max = 16,
+    upgraded_timeout_s = 3600,
+    series_ttl_s = 86400,
+}
+
+return _M

@@ -1,0 +1,62 @@
+--- The entry points of nginx.conf: one call for each phase, nothing else there.
+
+local api = require("headgate.api")
+local balancer = require("headgate.balancer")
+local compile = require("headgate.compile")
+local metrics = require("headgate.metrics")
+local random = require("headgate.random")
+local request = require("headgate.request")
+local snapshot = require("headgate.snapshot")
+local store = require("headgate.store")
+local tls = require("headgate.tls")
+local workers = require("headgate.workers")
+
+local FLUSH_INTERVAL_S = 1
+
+local _M = {
+    rewrite = request.rewrite,
+    balance = balancer.balance,
+    certificate = tls.certificate,
+    log = metrics.log,
+    api = api.serve,
+}
+
+---@class headgate.settings
+---@field generation integer of this configuration
+---@field snapshot string directory
+---@field profiles string[]
+---@field upstreams integer how many upstream blocks there are
+---@field https_port integer
+---@field access_log boolean
+
+--- init_by_lua: takes the settings, and fills shared memory where it is new.
+---@param settings headgate.settings
+function _M.init(settings)
+    api.configuration = settings.generation
+    compile.set_profiles(settings.profiles)
+    compile.upstreams = settings.upstreams
+    request.https_port = settings.https_port
+    request.access_log = settings.access_log
+    metrics.prepare()
+    if not store.epoch() then
+        snapshot.load(settings.snapshot)
+        store.epoch(random.hex(16))
+    end
+end
+
+local function tick()
+    metrics.flush()
+    if store.sweep() then
+        metrics.sweep()
+    end
+end
+
+--- init_worker_by_lua.
+function _M.init_worker()
+    random.seed()
+    request.id_prefix = random.hex(8) .. "-"
+    workers.enlist(ngx.worker.pid(), api.configuration)
+    assert(ngx.timer.every(FLUSH_INTERVAL_S, tick))
+end
+
+return _M

@@ -1,0 +1,255 @@
+--- The server_rewrite phase: host, route and backend of a request, then the jump to its profile.
+-- It runs for every request of a client and ends each of them by an answer or by the jump, so a
+-- client that asks for a profile's own path is routed like any other.
+
+local paths = require("headgate.paths")
+local router = require("headgate.router")
+local store = require("headgate.store")
+
+local byte, find, sub = string.byte, string.find, string.sub
+local pcall = pcall
+local random = math.random
+local get = store.get
+local match, wildcard = router.match, router.wildcard
+local BACKEND, HOST, ROUTE, SERVER_NAME = store.backend, store.host, store.route, store.server_name
+
+local ngx = ngx
+local var = ngx.var
+local now = ngx.now
+local is_internal = ngx.req.is_internal
+local set_uri = ngx.req.set_uri
+
+local SLASH = 47
+local ACME = "/.well-known/acme-challenge/"
+
+-- Request ids are a random word of the worker and a number: nginx's $request_id asks OpenSSL for
+-- random bytes each time, which costs a tenth of a request.
+local _M = { https_port = 443, access_log = true, id_prefix = "", requests = 0 }
+
+local function host_document(name)
+    local host = get(HOST, name)
+    if host then
+        return host, true
+    end
+    local covering = wildcard(name)
+    host = covering and get(HOST, covering)
+    return host or get(HOST, "_"), false
+end
+
+local function route_of(key)
+    local route = get(ROUTE, key)
+    if not route then
+        return nil, 503, "route " .. key .. " is missing"
+    end
+    if route.broken then
+        return nil, 503, route.broken
+    end
+    return route
+end
+
+-- The route of a path in a host, or of the fallbacks.
+local function route_in(host, path)
+    local key, how, matched = match(host, path)
+    if not key then
+        key, how = host.fallback, "fallback"
+        if key == "" and host.id ~= "_" then
+            local default = get(HOST, "_")
+            if default and default.broken then
+                return nil, 503, default.broken
+            end
+            key, how = default and default.fallback or "", "default"
+        end
+        if key == "" then
+            return nil, 404, "no path of this host matches"
+        end
+    end
+    local route, status, reason = route_of(key)
+    return route, status, reason, how, matched
+end
+
+-- The URI to be sent, for a host that is strict. A path parameter at the end of a path is judged
+-- with and without: a servlet container would route by the path without.
+local function strict_uri(host, path, uri)
+    local question = find(uri, "?", 1, true)
+    local raw = question and sub(uri, 1, question - 1) or uri
+    if raw == path and not find(raw, "[;\\#]") then
+        return uri
+    end
+    local sent, reason = paths.strict(raw)
+    if not sent then
+        return nil, 400, reason
+    end
+    local judged = paths.decode(sent)
+    if judged ~= path then
+        return nil, 400, "path has two readings"
+    end
+    if find(judged, ";", 1, true)
+        and match(host, judged) ~= match(host, paths.without_parameters(judged))
+    then
+        return nil, 400, "';' leads to another route"
+    end
+    return question and sent .. sub(uri, question) or sent
+end
+
+local function backend_of(route)
+    local key = route.backend
+    if not key then
+        local at = route.choices_total > 0 and random(route.choices_total) or 0
+        for _, choice in ipairs(route.choices) do
+            at = at - choice.weight
+            if at <= 0 and choice.weight > 0 then
+                key = choice.backend
+                break
+            end
+        end
+        if not key then
+            return nil, 503, "route without backend"
+        end
+    end
+    local backend = get(BACKEND, key)
+    if not backend then
+        return nil, 503, "backend " .. key .. " is missing"
+    end
+    if backend.broken then
+        return nil, 503, backend.broken
+    end
+    if backend.count == 0 then
+        return nil, 503, "backend " .. key .. " has no peers"
+    end
+    return backend
+end
+
+local function has_certificate(name)
+    if get(SERVER_NAME, name) then
+        return true
+    end
+    local covering = wildcard(name)
+    return covering ~= nil and get(SERVER_NAME, covering) ~= nil
+end
+
+local function is_secure(told)
+    if told == nil then
+        return var.https == "on"
+    end
+    return told
+end
+
+--- Where a request goes. For the request path and for explain: it changes nothing.
+---@param name string host, lower case, without port
+---@param path string decoded and normalised
+---@param uri string as the client wrote it
+---@param secure boolean? whether the listener speaks TLS; nil: that of the running request
+---@return table? route
+---@return integer|string status_or_uri with a route the URI to be sent, else the status
+---@return table|string backend_or_reason with a route its backend, else why, or where to for 308
+function _M.decide(name, path, uri, secure)
+    local host, exact = host_document(name)
+    if not exact and not paths.is_host(name) then
+        return nil, 400, "not a host name"
+    end
+    if not host then
+        if not store.is_known() then
+            return nil, 503, "nothing is known yet"
+        end
+        return nil, 404, "no such host"
+    end
+    if host.broken then
+        return nil, 503, host.broken
+    end
+    local status, reason
+    if host.strict then
+        uri, status, reason = strict_uri(host, path, uri)
+        if not uri then
+            return nil, status, reason
+        end
+    end
+    local route
+    route, status, reason = route_in(host, path)
+    if not route then
+        return nil, status, reason
+    end
+    if route.closed then
+        return nil, 503, route.closed, route
+    end
+    if route.redirects and not is_secure(secure) and sub(path, 1, #ACME) ~= ACME
+        and has_certificate(name)
+    then
+        local port = _M.https_port == 443 and "" or ":" .. _M.https_port
+        return nil, 308, "https://" .. name .. port .. paths.encode(uri), route
+    end
+    local backend
+    backend, status, reason = backend_of(route)
+    if not backend then
+        return nil, status, reason, route
+    end
+    return route, uri, backend
+end
+
+--- How explain tells the match: the same steps, with names.
+---@param name string
+---@param path string
+---@return table? host
+---@return string? how
+---@return string? matched
+function _M.trace(name, path)
+    local host = host_document(name)
+    if not host or host.broken then
+        return host
+    end
+    local route, _, _, how, matched = route_in(host, path)
+    return host, how, matched, route
+end
+
+local function handle(ctx)
+    local name, raw_name, uri = var.host, var.http_host, var.request_uri
+    if raw_name ~= name and (not raw_name or paths.host_of(raw_name) ~= name) then
+        return 400, "Host and request line disagree"
+    end
+    if is_internal() or byte(uri) ~= SLASH then
+        return 400, "not a request of a client"
+    end
+    local path = var.uri
+    local route, sent, backend, refused = _M.decide(name, path, uri)
+    if not route then
+        if refused then
+            ctx.series = refused.series
+            if _M.access_log then
+                var.hg_route = refused.label
+            end
+        end
+        return sent, backend
+    end
+    ctx.route = route
+    ctx.series = route.series
+    ctx.backend = backend
+    ctx.at = now()
+    local number = _M.requests + 1
+    _M.requests = number
+    var.hg_id = _M.id_prefix .. number
+    var.hg_target = backend.upstream .. sent
+    if _M.access_log then
+        var.hg_route = route.label
+    end
+    set_uri(route.jump, false)
+end
+
+--- Runs the phase.
+function _M.rewrite()
+    local ok, status, reason = pcall(handle, ngx.ctx)
+    if not ok then
+        store.report("requests of " .. (var.host or "-") .. " fail: " .. tostring(status))
+        return ngx.exit(503)
+    end
+    if not status then
+        return
+    end
+    if status == 308 then
+        return ngx.redirect(reason, 308)
+    end
+    if status ~= 404 then
+        ngx.log(ngx.INFO, reason)
+    end
+    return ngx.exit(status)
+end
+
+return _M
