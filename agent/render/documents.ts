@@ -66,7 +66,7 @@ export interface RenderedDocument {
 }
 
 /** The listener set of Ingresses. Keys of hosts and server names are `<listener set>/<name>`. */
-export const INGRESS_LISTENERS = "ingress";
+const INGRESS_LISTENERS = "ingress";
 
 const DEFAULT_TIMEOUTS = { connect_ms: 5_000, send_ms: 60_000, read_ms: 60_000 } as const;
 const DEFAULT_RETRY = { tries: 3, timeout_ms: 0 } as const;
