@@ -1,0 +1,85 @@
+// The routing cases, by requests to a real nginx: what the model answers (test/unit/model/routing.test.ts) and what
+// the Lua router answers must be one.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+
+import type { EdgeModel } from "../../../agent/model/edge-model.ts";
+import {
+  renderBackend,
+  renderCertificate,
+  type RenderedDocument,
+  renderHost,
+  renderRoute,
+  renderServerName,
+} from "../../../agent/render/documents.ts";
+import { buildModel, loadRoutingCases, requestOf } from "../../routing/cases.ts";
+import { Backend, raw, rawSecure, statusOf } from "../support/backend.ts";
+import { TestNginx } from "../support/nginx.ts";
+import type { Line } from "../support/push.ts";
+
+/** Documents of a model in the order in which they must arrive. */
+function documentsOf({ hosts, backends, certificates }: EdgeModel): readonly RenderedDocument[] {
+  const built = [...hosts.values()];
+  return [
+    ...[...backends.values()].flatMap(({ backends: all }) => all.map((backend) => renderBackend(backend))),
+    ...[...certificates.values()].flatMap(({ certificate }) =>
+      certificate === null ? [] : [renderCertificate(certificate)],
+    ),
+    ...built.flatMap(({ routes }) => routes.map((route) => renderRoute(route))),
+    ...built.flatMap(({ host }) => (host === null ? [] : [renderHost(host)])),
+    ...built.flatMap(({ serverName }) => (serverName === null ? [] : [renderServerName(serverName)])),
+  ];
+}
+
+describe("routing cases, by nginx", () => {
+  let nginx: TestNginx;
+  let backend: Backend;
+  let generation = 0;
+  before(async () => {
+    nginx = await TestNginx.start();
+    backend = await Backend.start("b");
+  });
+  after(async () => {
+    await backend[Symbol.asyncDispose]();
+    await nginx[Symbol.asyncDispose]();
+  });
+
+  async function push(documents: readonly RenderedDocument[], gone: boolean): Promise<void> {
+    const lines = documents.map(({ kind, key, text }): Line => {
+      generation += 1;
+      return { kind, key, generation, value: gone ? null : (JSON.parse(text) as unknown) };
+    });
+    for (const [index, result] of (lines.length === 0 ? [] : await nginx.push.put(...lines)).entries()) {
+      assert.equal(result.result, "applied", `${JSON.stringify(lines[index])}: ${result.message ?? ""}`);
+    }
+  }
+
+  for (const routingCase of loadRoutingCases()) {
+    test(`${routingCase.file}: ${routingCase.name}`, async () => {
+      const [address = "", port = ""] = backend.peer.split(":");
+      const model = buildModel(routingCase, { address, port: Number(port) });
+      const routes = new Map([...model.hosts.values()].flatMap(({ routes: all }) => all.map((one) => [one.key, one])));
+      const documents = documentsOf(model);
+      await push(documents, false);
+      try {
+        for (const { url, expect } of routingCase.requests) {
+          const { secure, host, target } = requestOf(url);
+          const text = `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
+          const answer = secure ? await rawSecure(nginx.https, host, text) : await raw(nginx.http, text);
+          assert.equal(statusOf(answer), expect.status, url);
+          if (expect.ingress === undefined || expect.status === 400) continue;
+          const query = new URLSearchParams({ host, path: target, scheme: secure ? "https" : "http" });
+          const explained = await nginx.push.json<{ route?: string }>("GET", `/v1/explain?${query.toString()}`);
+          const route = routes.get(explained.route ?? "");
+          assert.equal(explained.route === undefined, route === undefined, url);
+          const ingress = route?.ingress.kind === "Ingress" ? `${route.ingress.namespace}/${route.ingress.name}` : null;
+          assert.equal(ingress, expect.ingress, url);
+          if (expect.path !== undefined) assert.equal(route?.path, expect.path, url);
+        }
+      } finally {
+        await push([...documents].reverse(), true);
+      }
+    });
+  }
+});
