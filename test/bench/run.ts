@@ -1,0 +1,83 @@
+// The figures: `npm run bench`, or `run.ts --short` for the gates alone in a small form. Prints a line
+// `gate NAME: passed|failed …` for each gate; counts and ratios are gates, times are only told.
+//   --short       fewer samples; writes nothing
+//   --only NAME   one part (repeatable): changes, cpu
+
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { NODE, REPOSITORY } from "../edges/machine.ts";
+import { runProgram } from "../lanes/run-program.ts";
+import { measureChanges } from "./changes.ts";
+import { measureCpu } from "./cpu.ts";
+import { writeReport } from "./report.ts";
+import type { Figure, Gate, Result } from "./support/result.ts";
+
+const LAB = join(REPOSITORY, "test/edges/lab.sh");
+const RUN_MS_MAX = 55 * 60_000;
+
+export interface BenchOptions {
+  readonly short: boolean;
+}
+
+const PARTS = { changes: measureChanges, cpu: measureCpu } as const satisfies Record<
+  string,
+  (options: BenchOptions, done: (result: Result) => void) => Promise<void>
+>;
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function figureLine({ name, value, target, met }: Figure): string {
+  const verdict = met === null ? "" : met ? ` (target ${target}: met)` : ` (target ${target}: MISSED)`;
+  return `figure ${name}: ${value}${verdict}`;
+}
+
+function gateLine({ name, passed, text }: Gate): string {
+  return `gate ${name}: ${passed ? "passed" : "failed"} ${text}`;
+}
+
+/** A part that breaks off is a failed gate of its name; the others still run. */
+async function measure(parts: readonly string[], options: BenchOptions): Promise<readonly Result[]> {
+  const results: Result[] = [];
+  const done = (result: Result): void => {
+    results.push(result);
+    for (const figure of result.figures) say(figureLine(figure));
+    for (const one of result.gates) say(gateLine(one));
+  };
+  for (const [name, part] of Object.entries(PARTS)) {
+    if (parts.length > 0 && !parts.includes(name)) continue;
+    const started = performance.now();
+    try {
+      await part(options, done);
+    } catch (error) {
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      done({ title: name, method: [], figures: [], gates: [{ name, passed: false, text: `broke off: ${text}` }] });
+    }
+    say(`part ${name}: ${Math.round((performance.now() - started) / 1000)} s`);
+  }
+  return results;
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const options = {
+    short: { type: "boolean" },
+    only: { type: "string", multiple: true },
+    "in-lab": { type: "boolean" },
+  } as const;
+  const { values } = parseArgs({ args: [...argv], options });
+  if (values["in-lab"] !== true) {
+    // In a network of its own: its bridge, addresses and load meet nothing of this host.
+    const inside = ["sh", LAB, NODE, join(import.meta.dirname, "run.ts"), "--in-lab", ...argv];
+    return (await runProgram(inside, { timeoutMs: RUN_MS_MAX })).ok ? 0 : 1;
+  }
+  const short = values.short === true;
+  const parts = values.only ?? [];
+  const results = await measure(parts, { short });
+  if (!short && parts.length === 0) await writeReport(results);
+  const gates = results.flatMap((result) => result.gates);
+  return gates.length > 0 && gates.every((one) => one.passed) ? 0 : 1;
+}
+
+// A part that broke off may have left a timer or a connection: they must not hold the run up.
+process.exit(await main(process.argv.slice(2)));

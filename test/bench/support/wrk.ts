@@ -1,0 +1,86 @@
+// wrk in a machine's network: a closed loop of kept connections.
+
+import { execFile } from "node:child_process";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import type { Machine } from "../../edges/machine.ts";
+
+export interface WrkRun {
+  readonly requests: number;
+  readonly seconds: number;
+  /** Broken connections and answers that were not 2xx or 3xx. */
+  readonly errors: number;
+}
+
+export interface WrkOptions {
+  readonly port: number;
+  readonly hosts: number;
+  readonly seconds: number;
+  readonly connections: number;
+}
+
+// Hosts come in a random order, the same in each run.
+const SCRIPT = `
+local requests = {}
+init = function(args)
+    math.randomseed(7)
+    for index = 0, tonumber(args[1]) - 1 do
+        requests[#requests + 1] = wrk.format("GET", "/some/path?x=1", { Host = "host-" .. index .. ".example.test" })
+    end
+end
+request = function()
+    return requests[math.random(#requests)]
+end
+done = function(summary)
+    local e = summary.errors
+    io.write(string.format('\\n{"requests":%d,"seconds":%.6f,"errors":%d}\\n', summary.requests,
+        summary.duration / 1e6, e.connect + e.read + e.write + e.timeout + e.status))
+end
+`;
+
+const run = promisify(execFile);
+
+async function output(argv: readonly string[], timeout: number): Promise<string> {
+  try {
+    return (await run("nsenter", [...argv], { timeout })).stdout;
+  } catch (cause) {
+    throw new Error("cannot run wrk. Install it with `apt-get install wrk`", { cause });
+  }
+}
+
+export class Wrk {
+  readonly #machine: Machine;
+  readonly #script: string;
+
+  private constructor(machine: Machine, script: string) {
+    this.#machine = machine;
+    this.#script = script;
+  }
+
+  static async prepare(machine: Machine): Promise<Wrk> {
+    const script = join(machine.scratch, "hosts.lua");
+    await writeFile(script, SCRIPT);
+    return new Wrk(machine, script);
+  }
+
+  async run(options: WrkOptions): Promise<WrkRun> {
+    const wrk = [
+      "wrk",
+      "-t1",
+      `-c${options.connections}`,
+      `-d${options.seconds}s`,
+      "--timeout",
+      "10s",
+      "-s",
+      this.#script,
+    ];
+    // The machine's network alone: wrk itself is the host's.
+    const argv = ["--target", String(this.#machine.pid), "--net", ...wrk];
+    const url = `http://127.0.0.1:${options.port}`;
+    const stdout = await output([...argv, url, "--", String(options.hosts)], (options.seconds + 60) * 1000);
+    const line = stdout.split("\n").find((text) => text.startsWith("{"));
+    if (line === undefined) throw new Error(`wrk told no figures: ${stdout}`);
+    return JSON.parse(line) as WrkRun; // written by the script above
+  }
+}
