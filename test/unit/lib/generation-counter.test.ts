@@ -3,7 +3,7 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { AgentError } from "../../../agent/lib/errors.ts";
+import type { AgentError } from "../../../agent/lib/errors.ts";
 import { until } from "../../../agent/lib/until.ts";
 import { GenerationCounter } from "../../../agent/lib/generation-counter.ts";
 
