@@ -40,7 +40,8 @@ export function buildHost(input: ModelInput, settings: ModelSettings, name: stri
   problems.push(...tlsProblems);
 
   const routes = [...draft.routes.values()];
-  const routed = routing.length > 0 || fallback !== null;
+  // "_" is there even when nothing routes it: with it the data plane knows that there is no more, and says 404.
+  const routed = routing.length > 0 || name === ANY_HOST;
   const host: Host | null = routed
     ? {
         name,

@@ -146,7 +146,7 @@ interface Found {
 }
 
 /** The route of a path in one host's table, without fallbacks. */
-export function matchPath(table: Host, path: string): Found | null {
+function matchPath(table: Host, path: string): Found | null {
   const exact = table.exact.get(path);
   if (exact !== undefined) return { host: table.name, key: exact, by: "exact" };
   // From the longest prefix of whole segments to "/".

@@ -34,7 +34,7 @@ export function problemAt(object: ObjectRef | null, where: string, text: Problem
 }
 
 /** "shop.yaml:12", or "" for an object from a cluster. */
-export function whereOf(meta: Meta): string {
+function whereOf(meta: Meta): string {
   return meta.position === null ? "" : `${meta.position.file}:${meta.position.line}`;
 }
 

@@ -5,7 +5,7 @@ import type { Ingress, IngressClass } from "../../objects/objects.ts";
 import type { ModelSettings } from "../input.ts";
 
 /** spec.controller of IngressClasses that are ours whatever they are called. */
-export const CONTROLLER = "headgate.dev/ingress";
+const CONTROLLER = "headgate.dev/ingress";
 
 /** What is known about the IngressClasses of the cluster. */
 export interface Classes {
