@@ -113,7 +113,9 @@ async function testCandidate(
     "nginx-candidate",
     `cannot use the new nginx configuration: ${said.replaceAll(`${folder}/`, "")}`,
     {
-      hint: "The configuration before it keeps running. `headgate render` shows what nginx was given.",
+      hint: /module '(cjson|resty\.[\w.]+)' not found/.test(said)
+        ? "Install what Lua lacks: `apt install lua-cjson lua-resty-core`, or set nginx.luaPackagePath."
+        : "The configuration before it keeps running. `headgate render` shows what nginx was given.",
     },
   );
 }

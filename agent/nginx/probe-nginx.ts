@@ -27,7 +27,7 @@ export async function probeNginx(binary: string, signal: AbortSignal): Promise<N
   if (result.kind !== "exited" || result.exitCode !== 0) {
     const why = result.kind === "exited" ? result.stderr.trim() : result.reason;
     throw new AgentError("nginx-missing", `cannot run nginx: ${binary}: ${why}`, {
-      hint: "Install it: `apt install nginx libnginx-mod-http-lua`, or set nginx.binary.",
+      hint: "Install it: `apt install nginx libnginx-mod-http-lua lua-cjson`, or set nginx.binary.",
     });
   }
   const facts = parseVersionOutput(result.stderr + result.stdout);

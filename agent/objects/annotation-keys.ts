@@ -7,7 +7,7 @@ import { editDistance } from "../lib/spelling.ts";
 export const CLASS_ANNOTATION = "kubernetes.io/ingress.class";
 
 /** Prefixes under which the names of ingress-nginx are looked up. */
-export const PREFIXES = ["nginx.ingress.kubernetes.io", "ingress.kubernetes.io", "headgate.dev"] as const;
+const PREFIXES = ["nginx.ingress.kubernetes.io", "ingress.kubernetes.io", "headgate.dev"] as const;
 export type Prefix = (typeof PREFIXES)[number];
 
 /** An annotation's key, taken apart. `exact`: the prefix is spelt as it should be. */

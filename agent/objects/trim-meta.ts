@@ -79,7 +79,7 @@ function readTimestamp(value: string | null, reading: Reading): number | null {
 const TIMESTAMP = /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?(Z|[+-]\d{2}:\d{2})$/;
 
 /** Milliseconds since 1970 of an RFC 3339 time, or null. By hand: this room has no Date. */
-export function parseTimestamp(value: string): number | null {
+function parseTimestamp(value: string): number | null {
   const match = TIMESTAMP.exec(value);
   if (match === null) return null;
   const [year, month, day, hour, minute, second] = match.slice(1, 7).map(Number) as [
