@@ -7,6 +7,7 @@ local documents = require("headgate.documents")
 local explain = require("headgate.explain")
 local limits = require("headgate.limits")
 local metrics = require("headgate.metrics")
+local problems = require("headgate.problems")
 local process = require("headgate.process")
 local nginx_process = require("ngx.process")
 local store = require("headgate.store")
@@ -200,7 +201,7 @@ local function state()
     summary.master_pid = nginx_process.get_master_pid()
     return send(200, with_lists(summary, {
         workers = workers.list(process.alive),
-        problems = store.problems(),
+        problems = problems.list(),
     }))
 end
 

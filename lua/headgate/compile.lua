@@ -39,7 +39,8 @@ function _M.backend(value, id)
         count = #addresses,
         addresses = addresses,
         ports = value.ports,
-        upstream = ngx.crc32_short(id) % _M.upstreams .. "-headgate",
+        -- One block alone stands in the configuration by its name.
+        upstream = _M.upstreams > 1 and ngx.crc32_short(id) % _M.upstreams .. "-headgate" or "",
         picker = round_robin.new(value.weights, random(0, 1073741823)),
     }
 end

@@ -54,7 +54,6 @@ end
 --- init_worker_by_lua.
 function _M.init_worker()
     random.seed()
-    request.id_prefix = random.hex(8) .. "-"
     workers.enlist(ngx.worker.pid(), api.configuration)
     assert(ngx.timer.every(FLUSH_INTERVAL_S, tick))
 end

@@ -9,7 +9,7 @@ local store = require("headgate.store")
 local byte, find, sub = string.byte, string.find, string.sub
 local pcall = pcall
 local random = math.random
-local get = store.get
+local changes, get_at = store.changes, store.get_at
 local match, wildcard = router.match, router.wildcard
 local BACKEND, HOST, ROUTE, SERVER_NAME = store.backend, store.host, store.route, store.server_name
 
@@ -22,9 +22,14 @@ local set_uri = ngx.req.set_uri
 local SLASH = 47
 local ACME = "/.well-known/acme-challenge/"
 
--- Request ids are a random word of the worker and a number: nginx's $request_id asks OpenSSL for
--- random bytes each time, which costs a tenth of a request.
-local _M = { https_port = 443, access_log = true, id_prefix = "", requests = 0 }
+local _M = { https_port = 443, access_log = true }
+
+-- The number of changes when this decision began: asked for once, it stands for all documents.
+local seen
+
+local function get(of, id)
+    return get_at(of, id, seen)
+end
 
 local function host_document(name)
     local host = get(HOST, name)
@@ -143,6 +148,7 @@ end
 ---@return integer|string status_or_uri with a route the URI to be sent, else the status
 ---@return table|string backend_or_reason with a route its backend, else why, or where to for 308
 function _M.decide(name, path, uri, secure)
+    seen = changes()
     local host, exact = host_document(name)
     if not exact and not paths.is_host(name) then
         return nil, 400, "not a host name"
@@ -192,6 +198,7 @@ end
 ---@return string? how
 ---@return string? matched
 function _M.trace(name, path)
+    seen = changes()
     local host = host_document(name)
     if not host or host.broken then
         return host
@@ -223,24 +230,23 @@ local function handle(ctx)
     ctx.series = route.series
     ctx.backend = backend
     ctx.at = now()
-    local number = _M.requests + 1
-    _M.requests = number
-    var.hg_id = _M.id_prefix .. number
     var.hg_target = backend.upstream .. sent
     if _M.access_log then
         var.hg_route = route.label
     end
-    set_uri(route.jump, false)
 end
 
 --- Runs the phase.
 function _M.rewrite()
-    local ok, status, reason = pcall(handle, ngx.ctx)
+    local ctx = ngx.ctx
+    local ok, status, reason = pcall(handle, ctx)
     if not ok then
         store.report("requests of " .. (var.host or "-") .. " fail: " .. tostring(status))
         return ngx.exit(503)
     end
     if not status then
+        -- Outside of the pcall: the compiler does not know it, and would give up on all of it.
+        set_uri(ctx.route.jump, false)
         return
     end
     if status == 308 then

@@ -5,12 +5,15 @@
 -- written first and the version after it, so a reader finds either the old document or the new
 -- one, a writer that runs out of memory has not touched the old one, and a worker that is killed
 -- between the two leaves no half of anything.
--- A worker keeps the decoded form beside its generation; a request asks for the generation alone.
+-- A worker keeps the decoded form beside its generation. A counter is raised after every change:
+-- while it stands where it stood when a form was checked last, that form is the one that counts,
+-- so a request asks for one number, however many documents it needs.
 -- Decoded forms are kept by the keys of existing documents, never by what a client sends.
 
 local cjson = require("cjson").new()
 local limits = require("headgate.limits")
 local compile = require("headgate.compile")
+local problems = require("headgate.problems")
 
 local abs = math.abs
 local format, find, sub = string.format, string.find, string.sub
@@ -58,30 +61,7 @@ local function text_key(version_key, generation)
     return version_key .. "@" .. format("%d", generation)
 end
 
---- Notes something an operator should know; GET /v1/state shows it for a while.
----@param problem string
-function _M.report(problem)
-    local held = versions:get("#problems")
-    local list = held and _M.decode(held) or {}
-    for _, known in ipairs(list) do
-        if known == problem then
-            return
-        end
-    end
-    while #list >= limits.problems_max do
-        table.remove(list, 1)
-    end
-    list[#list + 1] = problem
-    versions:safe_set("#problems", cjson.encode(list), limits.problem_ttl_s)
-    ngx.log(ngx.ERR, problem)
-end
-
---- What was reported of late.
----@return string[]
-function _M.problems()
-    local held = versions:get("#problems")
-    return held and _M.decode(held) or {}
-end
+_M.report = problems.report
 
 local function build(of, id, text)
     local line, err = _M.decode(text)
@@ -102,7 +82,7 @@ local function vanished(of, id, entry)
 end
 
 -- The way for documents that this worker has not decoded in this generation.
-local function load(of, id, entry, version)
+local function load(of, id, entry, version, changes)
     local version_key = of.prefix .. id
     local text
     for _ = 1, 3 do
@@ -138,6 +118,7 @@ local function load(of, id, entry, version)
     built.id = id
     built.generation = version
     built.version_key = version_key
+    built.checked = changes
     of.cache[id] = built
     return built
 end
@@ -147,19 +128,38 @@ end
 ---@param id string
 ---@return table? entry nil where there is none; `broken` says why one cannot be used
 function _M.get(of, id)
+    return _M.get_at(of, id, versions:get("#changes"))
+end
+
+--- As `get`, with the number of changes that a caller has asked for once for several documents.
+---@param of headgate.kind
+---@param id string
+---@param changes integer?
+---@return table? entry
+function _M.get_at(of, id, changes)
     local entry = of.cache[id]
     if entry then
-        local version = versions:get(entry.version_key)
-        if version == entry.generation then
+        if entry.checked == changes then
             return entry
         end
-        return load(of, id, entry, version)
+        local version = versions:get(entry.version_key)
+        if version == entry.generation then
+            entry.checked = changes
+            return entry
+        end
+        return load(of, id, entry, version, changes)
     end
     local version = versions:get(of.prefix .. id)
     if not version or version < 0 then
         return nil
     end
-    return load(of, id, nil, version)
+    return load(of, id, nil, version, changes)
+end
+
+--- How many changes there were. A change that was answered is counted.
+---@return integer?
+function _M.changes()
+    return versions:get("#changes")
 end
 
 --- Drops the decoded forms of deleted documents. Cheap while nothing was deleted.
@@ -202,6 +202,7 @@ local function count(name, key, before, after)
     if abs(after) > (versions:get("#generation") or 0) then
         versions:set("#generation", abs(after))
     end
+    versions:incr("#changes", 1, 0)
 end
 
 local function older(held, generation)
@@ -282,6 +283,7 @@ local function recount()
     for _, document in ipairs(_M.list()) do
         count(document.kind, document.key, nil, document.generation)
     end
+    versions:incr("#changes", 1, 0)
 end
 
 -- A writer that was killed does not give its place free; one of those who wait does it.

@@ -217,6 +217,9 @@ describe("accidents", () => {
     assert.equal((await ask(nginx.http, "lost.test")).text, "b");
     await nginx.reach(`versions:delete("host:ingress/lost.test") versions:delete("backend:test/lost-test/80")`);
     assert.equal((await ask(nginx.http, "lost.test")).text, "b");
+    // It is found out at the next change of anything.
+    await nginx.push.put(lines.backend("test/other/80", []));
+    assert.equal((await ask(nginx.http, "lost.test")).text, "b");
     const { problems } = await nginx.push.state();
     assert.ok(problems.some((problem) => /host lost\.test is gone from shared memory/.test(problem)));
   });

@@ -177,7 +177,7 @@ describe("wire", () => {
     ];
     await send(`GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n${forged.join("\r\n")}\r\n\r\n`);
     const { "x-request-id": id, ...headers } = backend.seen[0]?.headers ?? {};
-    assert.match(String(id), /^[0-9a-f]{16}-\d+$/);
+    assert.match(String(id), /^\d+-[\d.]+-\d+-\d+$/);
     assert.deepEqual(headers, {
       host: "a.test",
       "x-real-ip": "127.0.0.1",

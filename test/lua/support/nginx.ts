@@ -164,6 +164,7 @@ function testView(directory: string, ports: readonly [number, number], options: 
     workerConnections: 512,
     workerShutdownTimeoutS: 5,
     documentsDictMb: options.documentsDictMb ?? 8,
+    upstreamBlocks: 1,
     versionsDictMb: 4,
     listeners: [
       { address: "127.0.0.1", port: ports[0], tls: false },
