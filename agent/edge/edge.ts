@@ -19,7 +19,7 @@ import { allKeys } from "../model/keys.ts";
 import { NginxControl } from "../nginx/nginx-control.ts";
 import { buildNginxView, snapshotDir } from "../nginx/nginx-view.ts";
 import { openTemplates } from "../nginx/templates.ts";
-import { documentsDictMb, type NginxWish } from "../plan/plan-configuration.ts";
+import { countPeers, documentsDictMb, type NginxWish, upstreamBlocks } from "../plan/plan-configuration.ts";
 import { renderNginxFiles } from "../render/files.ts";
 import { saveSnapshot, type Snapshot } from "../snapshot/snapshot-files.ts";
 import { SnapshotWriter } from "../snapshot/snapshot-writer.ts";
@@ -241,6 +241,7 @@ export class Edge {
       snapshotDir: snapshotDir(config.stateDir),
       defaultCertificate,
       documentsDictMb: documentsDictMb(this.documents.bytes, 0),
+      upstreamBlocks: upstreamBlocks(countPeers(this.documents.applied.values()), 0),
       workerUser,
     });
   }
@@ -263,7 +264,8 @@ export class Edge {
 
   #onApplied(stricterAt: number | null): void {
     this.#writer.changed(stricterAt);
-    this.configurator.documentBytes(this.documents.bytes).catch((error: unknown) => {
+    const size = { documentBytes: this.documents.bytes, peers: this.builder.peers };
+    this.configurator.grow(size).catch((error: unknown) => {
       this.prepared.log.error("Cannot plan a configuration", { error: errorText(error) });
     });
   }

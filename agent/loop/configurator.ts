@@ -1,8 +1,14 @@
 // Which nginx configuration is wanted, and when a reload is due. The only place that submits configure steps.
 
 import type { ConfigurationLane } from "../apply/configuration-lane.ts";
-import { configurationReason, documentsDictMb, type NginxWish } from "../plan/plan-configuration.ts";
+import { configurationReason, documentsDictMb, type NginxWish, upstreamBlocks } from "../plan/plan-configuration.ts";
 import type { RenderedFile } from "../render/files.ts";
+
+export interface ClusterSize {
+  readonly documentBytes: number;
+  /** Addresses and ports that differ. */
+  readonly peers: number;
+}
 
 export interface ConfiguratorOptions {
   readonly lane: ConfigurationLane;
@@ -38,22 +44,25 @@ export class Configurator {
     else await this.#submit(reason);
   }
 
-  /** A new wish, from a configuration file that changed. */
+  /** A new wish, from a configuration file that changed. What has grown with the cluster stays as it is. */
   async want(wanted: NginxWish): Promise<void> {
-    this.#wanted = {
-      ...wanted,
-      documentsDictMb: this.#wanted.documentsDictMb,
-      versionsDictMb: this.#wanted.versionsDictMb,
-    };
+    const { documentsDictMb: documents, versionsDictMb: versions, upstreamBlocks: blocks } = this.#wanted;
+    this.#wanted = { ...wanted, documentsDictMb: documents, versionsDictMb: versions, upstreamBlocks: blocks };
     await this.#plan();
   }
 
-  /** Tells how many bytes the documents have; the shared dicts grow when they need to. */
-  async documentBytes(bytes: number): Promise<void> {
-    const megabytes = documentsDictMb(bytes, this.#wanted.documentsDictMb);
-    if (megabytes === this.#wanted.documentsDictMb) return;
-    const versions = Math.ceil((this.#wanted.versionsDictMb * megabytes) / this.#wanted.documentsDictMb);
-    this.#wanted = { ...this.#wanted, documentsDictMb: megabytes, versionsDictMb: versions };
+  /** Tells how much there is; shared dicts and upstream blocks grow when they need to. */
+  async grow(size: ClusterSize): Promise<void> {
+    const before = this.#wanted;
+    const megabytes = documentsDictMb(size.documentBytes, before.documentsDictMb);
+    const blocks = upstreamBlocks(size.peers, before.upstreamBlocks);
+    if (megabytes === before.documentsDictMb && blocks === before.upstreamBlocks) return;
+    this.#wanted = {
+      ...before,
+      documentsDictMb: megabytes,
+      versionsDictMb: Math.ceil((before.versionsDictMb * megabytes) / before.documentsDictMb),
+      upstreamBlocks: blocks,
+    };
     await this.#plan();
   }
 

@@ -24,6 +24,8 @@ export class EdgeBuilder {
   readonly #hosts = new Map<string, BuiltHost>();
   readonly #backends = new Map<string, BuiltBackends>();
   readonly #certificates = new Map<string, BuiltCertificate>();
+  /** "<address>:<port>" → how many backends have it. */
+  readonly #peers = new Map<string, number>();
   readonly #wanted = new Map<DocumentId, RenderedDocument>();
   readonly #documentsOf = new Map<DirtyKey, readonly DocumentId[]>();
 
@@ -33,6 +35,11 @@ export class EdgeBuilder {
 
   get model(): EdgeModel {
     return { hosts: this.#hosts, backends: this.#backends, certificates: this.#certificates };
+  }
+
+  /** How many peers there are that differ in address or port. */
+  get peers(): number {
+    return this.#peers.size;
   }
 
   get wanted(): ReadonlyMap<DocumentId, RenderedDocument> {
@@ -74,12 +81,25 @@ export class EdgeBuilder {
     if (key.startsWith("host:")) return this.#buildHost(name);
     if (key.startsWith("backend:")) {
       const built = this.#builders.backends(name);
+      this.#countPeers(this.#backends.get(name), -1);
+      this.#countPeers(built, 1);
       keep(this.#backends, name, built, built.backends.length === 0 && built.problems.length === 0);
       return { documents: built.backends.map(renderBackend), stricter: false };
     }
     const built = this.#builders.certificate(name);
     keep(this.#certificates, name, built, built.certificate === null && built.problems.length === 0);
     return { documents: built.certificate === null ? [] : [renderCertificate(built.certificate)], stricter: false };
+  }
+
+  #countPeers(built: BuiltBackends | undefined, change: 1 | -1): void {
+    for (const backend of built?.backends ?? []) {
+      for (const { address, port } of backend.peers) {
+        const name = `${address}:${port}`;
+        const count = (this.#peers.get(name) ?? 0) + change;
+        if (count === 0) this.#peers.delete(name);
+        else this.#peers.set(name, count);
+      }
+    }
   }
 
   #buildHost(name: string): { documents: readonly RenderedDocument[]; stricter: boolean } {

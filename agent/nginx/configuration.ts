@@ -12,7 +12,7 @@ import type { NginxPaths } from "./nginx-paths.ts";
 import type { PushClient } from "./push-client.ts";
 
 const TEST_MS_MAX = 60_000;
-/** A reload of thousands of server blocks took 6 s (docs/adr/0005). */
+/** A reload of thousands of server blocks took 6 s (docs/adr/0003). */
 const VERIFY_MS_MAX = 15_000;
 const VERIFY_EVERY_MS = 20;
 /** Old generations kept for a look back. */

@@ -16,6 +16,7 @@ export interface ViewInput {
   readonly snapshotDir: string;
   readonly defaultCertificate: CertificateFiles;
   readonly documentsDictMb: number;
+  readonly upstreamBlocks: number;
   /** As `workerUser` gives it. */
   readonly workerUser: string | null;
 }
@@ -41,6 +42,7 @@ export function buildNginxView(input: ViewInput): NginxWish {
     workerShutdownTimeoutS: nginx.workerShutdownTimeoutS,
     documentsDictMb: input.documentsDictMb,
     versionsDictMb: Math.max(8, Math.ceil(input.documentsDictMb / 4)),
+    upstreamBlocks: input.upstreamBlocks,
     listeners: listeners.addresses.flatMap((address) => [
       { address, port: listeners.httpPort, tls: false },
       { address, port: listeners.httpsPort, tls: true },

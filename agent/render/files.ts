@@ -35,6 +35,8 @@ export interface NginxView {
   readonly workerShutdownTimeoutS: number;
   readonly documentsDictMb: number;
   readonly versionsDictMb: number;
+  /** Upstream blocks that backends are spread over: nginx searches the idle connections of a block one by one. */
+  readonly upstreamBlocks: number;
   readonly listeners: readonly ListenerView[];
   /** Port that http requests are redirected to; 443 is left out of the URL. */
   readonly httpsPort: number;
@@ -65,8 +67,8 @@ const PROFILES: readonly ProfileView[] = [
   { name: "http", connectTimeoutMs: 5_000, sendTimeoutMs: 60_000, readTimeoutMs: 60_000 },
 ];
 
-const UPSTREAMS_MAX = 64;
-const UPSTREAM_KEEPALIVE_CONNECTIONS_MIN = 64;
+/** More idle connections in one block than that cost more to search than a new connection. */
+const UPSTREAM_KEEPALIVE_CONNECTIONS_MAX = 1024;
 /** Counters: about 100 bytes a number, 20 MB hold those of 30,000 routes. */
 const METRICS_DICT_MB = 20;
 const TLS_SESSIONS_MB = 10;
@@ -78,15 +80,14 @@ const PUSH_BODY_BYTES_MAX = 1_048_576;
  * directory of nginx.conf, so the same bytes serve as candidate and in their place.
  */
 export function renderNginxFiles(view: NginxView, templates: TemplateEngine): readonly RenderedFile[] {
-  const upstreams = upstreamCount(view.workerConnections);
   const context = {
     ...view,
     listeners: view.listeners.map(listenerContext),
     http2Directive: view.http2 === "directive",
     accessLogFile: view.accessLog.kind === "file" ? view.accessLog.path : null,
     profiles: PROFILES,
-    upstreams: Array.from({ length: upstreams }, (_, index) => `${index}-headgate`),
-    upstreamKeepaliveConnections: keepaliveConnections(view.workerConnections, upstreams),
+    upstreams: Array.from({ length: view.upstreamBlocks }, (_, index) => `${index}-headgate`),
+    upstreamKeepaliveConnections: keepaliveConnections(view),
     metricsDictMb: METRICS_DICT_MB,
     tlsSessionsMb: TLS_SESSIONS_MB,
     pushBodyBytesMax: PUSH_BODY_BYTES_MAX,
@@ -97,23 +98,16 @@ export function renderNginxFiles(view: NginxView, templates: TemplateEngine): re
     { path: "nginx.conf", text: templates.render("nginx.conf.njk", context) },
     ...PROFILES.map((profile) => ({
       path: `profiles/${profile.name}.conf`,
-      text: templates.render("profile.conf.njk", { generation: view.generation, profile }),
+      text: templates.render("profile.conf.njk", { ...context, profile }),
     })),
     { path: "servers/default.conf", text: templates.render("server.conf.njk", context) },
   ];
 }
 
-/**
- * How many upstream blocks the backends are spread over. Half of a worker's connections may be idle ones to peers;
- * more blocks make the search for one shorter, fewer give a busy backend more of them.
- */
-function upstreamCount(workerConnections: number): number {
-  const count = Math.floor(workerConnections / 2 / UPSTREAM_KEEPALIVE_CONNECTIONS_MIN);
-  return Math.min(UPSTREAMS_MAX, Math.max(1, count));
-}
-
-function keepaliveConnections(workerConnections: number, upstreams: number): number {
-  return Math.max(1, Math.floor(workerConnections / 2 / upstreams));
+/** Half of a worker's connections may be idle ones to peers. */
+function keepaliveConnections({ workerConnections, upstreamBlocks }: NginxView): number {
+  const share = Math.floor(workerConnections / 2 / upstreamBlocks);
+  return Math.min(UPSTREAM_KEEPALIVE_CONNECTIONS_MAX, Math.max(1, share));
 }
 
 function listenerContext(listener: ListenerView): object {

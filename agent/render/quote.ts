@@ -14,7 +14,6 @@ export class Raw {
 }
 
 const TOKEN = /^[A-Za-z0-9_.:@/*~^+=\-[\]]+$/;
-// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
 const CONTROL = /[\u0000-\u001f\u007f]/;
 
 /** A bare word: names, addresses, numbers with units. Throws on anything that nginx could read as more than one word. */

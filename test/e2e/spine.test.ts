@@ -70,7 +70,7 @@ test("what the backend gets: host, address of the client, scheme, a request id, 
     },
     { host: "new.example.test", for: client, real: client, proto: "http", forwarded: undefined },
   );
-  assert.match(headers["x-request-id"] ?? "", /^[0-9a-f]{32}$/);
+  assert.match(headers["x-request-id"] ?? "", /^\d+-[\d.]+-\d+-\d+$/);
 });
 
 test("an endpoint change is seen at once, and the removed endpoint never answers again", async () => {

@@ -17,6 +17,7 @@ export const wish: NginxWish = {
   workerShutdownTimeoutS: 240,
   documentsDictMb: 32,
   versionsDictMb: 8,
+  upstreamBlocks: 1,
   listeners: [{ address: "0.0.0.0", port: 80, tls: false }],
   httpsPort: 443,
   http2: "directive",

@@ -24,6 +24,7 @@ const asUnit: NginxView = {
   workerConnections: 16_384,
   workerShutdownTimeoutS: 300,
   documentsDictMb: 64,
+  upstreamBlocks: 4,
   versionsDictMb: 16,
   listeners: [
     { address: "0.0.0.0", port: 80, tls: false },
