@@ -65,6 +65,9 @@ export interface StaticOptions {
   readonly port: number;
   readonly workers: number;
   readonly connections: number;
+  readonly accessLog: string;
+  /** The `log_format headgate` of our own configuration. */
+  readonly logFormat: string;
   /** `load_module` lines. */
   readonly modules: readonly string[];
   /** Directives of a location, without proxy_pass. */
@@ -100,7 +103,8 @@ http {
     reset_timedout_connection on;
     keepalive_timeout 75s;
     keepalive_requests 10000;
-    access_log off;
+    ${options.logFormat}
+    access_log ${options.accessLog} headgate buffer=64k flush=1s;
     server_names_hash_max_size 8192;
     server_names_hash_bucket_size 128;
     client_max_body_size 1m;

@@ -4,6 +4,7 @@ import { execFile } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { onCpu, REST_CPU } from "./cpus.ts";
 import type { Machine } from "../../edges/machine.ts";
 
 export interface WrkRun {
@@ -66,6 +67,7 @@ export class Wrk {
 
   async run(options: WrkOptions): Promise<WrkRun> {
     const wrk = [
+      ...onCpu(REST_CPU),
       "wrk",
       "-t1",
       `-c${options.connections}`,
