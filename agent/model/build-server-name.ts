@@ -91,14 +91,16 @@ function secretProblems(input: ModelInput, ingress: Ingress, claim: TlsClaim): r
       }),
     ];
   }
-  if (secret.keyPair.kind === "good") return [];
-  const { field, message, fix } = secret.keyPair;
+  const bad = secret.keyPair.kind === "bad" ? secret.keyPair : secret.refused;
+  if (bad === null) return [];
+  const { field, message, fix } = bad;
+  const instead = secret.refused === null ? "the default certificate is used" : "the one before it stays in use";
   return [
     problemOf(ingress, {
       code: "secret-invalid",
       severity: "error",
       field: `${claim.field}.secretName`,
-      message: `Secret ${claim.secret ?? ""} is no key pair: ${field} ${message}; the default certificate is used`,
+      message: `Secret ${claim.secret ?? ""} is no key pair: ${field} ${message}; ${instead}`,
       fix: `in the Secret: ${fix}`,
       hosts: claim.hosts,
     }),
@@ -137,16 +139,18 @@ function defaultServerName(input: ModelInput, settings: ModelSettings): ServerNa
   const key = settings.defaultCertificate;
   if (key === null) return { serverName: null, problems: [] };
   const secret = input.secret(key);
-  if (secret?.keyPair.kind === "good") return { serverName: { name: ANY_HOST, certificate: key }, problems: [] };
+  const serverName = secret?.keyPair.kind === "good" ? { name: ANY_HOST, certificate: key } : null;
+  const bad = secret?.keyPair.kind === "bad" ? secret.keyPair : (secret?.refused ?? null);
+  if (serverName !== null && bad === null) return { serverName, problems: [] };
   const [namespace = "", name = ""] = key.split("/");
-  const bad = secret?.keyPair.kind === "bad" ? secret.keyPair : null;
+  const instead = serverName === null ? "a self-signed certificate is the default" : "the one before it stays in use";
   const problem = problemAt({ kind: "Secret", namespace, name }, "", {
     code: bad === null ? "secret-missing" : "secret-invalid",
     severity: "error",
     field: bad === null ? "ingress.defaultCertificate" : bad.field,
-    message: `${bad === null ? "does not exist" : bad.message}: a self-signed certificate is the default`,
+    message: `${bad === null ? "does not exist" : bad.message}: ${instead}`,
     fix: bad === null ? "create the Secret, or correct ingress.defaultCertificate in the configuration" : bad.fix,
     hosts: [],
   });
-  return { serverName: null, problems: [problem] };
+  return { serverName, problems: [problem] };
 }

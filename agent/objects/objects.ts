@@ -133,13 +133,18 @@ export type KeyPair =
       /** SHA-256 of the leaf, lower-case hex. */
       readonly fingerprint: string;
     }
-  | { readonly kind: "bad"; readonly field: string; readonly message: string; readonly fix: string };
+  | BadKeyPair;
+export interface BadKeyPair extends Fault {
+  readonly kind: "bad";
+}
 
 export interface Secret {
   readonly kind: "Secret";
   readonly meta: Meta;
   readonly type: string;
+  /** Where the Secret had a good pair before, that one: a bad one that came after it is in `refused`. */
   readonly keyPair: KeyPair;
+  readonly refused: BadKeyPair | null;
 }
 
 export type KubernetesObject = Ingress | IngressClass | Service | EndpointSlice | Secret;

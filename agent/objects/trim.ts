@@ -151,7 +151,7 @@ const readSecretFields = record({
 
 function readSecret(raw: unknown, { meta }: ReadMeta, reading: Reading, inspect: InspectKeyPair): Secret {
   const secret = readSecretFields(raw, "", reading);
-  const trimmed = { kind: "Secret", meta: { ...meta, annotations: {} }, type: secret.type } as const;
+  const trimmed = { kind: "Secret", meta: { ...meta, annotations: {} }, type: secret.type, refused: null } as const;
   // Nothing is worth a look into a key pair when the object is refused anyway.
   if (reading.faults.length > 0) return { ...trimmed, keyPair: missing("tls.crt") };
   const certificate = dataOf(secret, "tls.crt");

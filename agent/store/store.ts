@@ -334,7 +334,8 @@ export class Store implements ModelInput {
   }
 
   #setSecret(key: string, secret: Secret | null): void {
-    if (!replaceIn(this.#secrets, key, secret)) return;
+    const kept = secret === null ? null : withLastGoodPair(secret, this.#secrets.get(key));
+    if (!replaceIn(this.#secrets, key, kept)) return;
     const isDefault = this.#options.settings.defaultCertificate === key;
     if (!isDefault && !this.#index.usesSecret(key)) return;
     this.#mark(`certificate:${key}`);
@@ -350,6 +351,12 @@ function keyOf(ref: ObjectRef): string {
 
 function serviceOfSlice(slice: EndpointSlice): string {
   return `${slice.meta.namespace}/${slice.service}`;
+}
+
+/** A Secret that was a key pair and is none any more keeps the pair: its hosts go on with the certificate they had. */
+function withLastGoodPair(secret: Secret, before: Secret | undefined): Secret {
+  if (secret.keyPair.kind === "good" || before?.keyPair.kind !== "good") return secret;
+  return { ...secret, keyPair: before.keyPair, refused: secret.keyPair };
 }
 
 /** Puts or (null) removes; false where nothing changed. */

@@ -220,32 +220,30 @@ const ENDPOINT_CASES: readonly Case[] = [
 function badSecret(message: RegExp): ExpectedProblem {
   return { code: "secret-invalid", object: INGRESS, field: /^spec\.tls\[0\]\.secretName$/, message };
 }
-const DEFAULT_CERTIFICATE = asBefore({ host: "served as Headgate default certificate" });
-
 const SECRET_CASES: readonly Case[] = [
   {
     name: "a Secret that is no key pair",
     harm: (site) => site.write(site.swapped(base64(site.pair.key), base64("a key"))),
     problem: badSecret(/Secret shop\/victim-tls is no key pair: data\["tls\.key"\] holds no PEM private key/),
-    answers: DEFAULT_CERTIFICATE,
+    answers: LAST_GOOD,
   },
   {
     name: "a Secret whose key belongs to another certificate",
     harm: (site) => site.write(site.swapped(base64(site.pair.key), base64(site.otherPair.key))),
     problem: badSecret(/data\["tls\.key"\] does not belong to the certificate/),
-    answers: DEFAULT_CERTIFICATE,
+    answers: LAST_GOOD,
   },
   {
     name: "a Secret that is not base64",
     harm: swap("  tls.key: ", "  tls.key: '*** not base64 ***' # "),
     problem: badSecret(/data\["tls\.key"\] is not base64/),
-    answers: DEFAULT_CERTIFICATE,
+    answers: LAST_GOOD,
   },
   {
     name: "a Secret without a certificate",
     harm: swap("  tls.crt: ", "  tls.cert: "),
     problem: badSecret(/data\["tls\.crt"\] is missing/),
-    answers: DEFAULT_CERTIFICATE,
+    answers: LAST_GOOD,
   },
   {
     name: "a certificate that is cut off",
@@ -254,7 +252,7 @@ const SECRET_CASES: readonly Case[] = [
       return site.write(site.swapped(base64(site.pair.certificate), base64(cut)));
     },
     problem: badSecret(/data\["tls\.crt"\] certificate 1 of 1 cannot be read/),
-    answers: DEFAULT_CERTIFICATE,
+    answers: LAST_GOOD,
   },
 ];
 

@@ -111,7 +111,7 @@ export function goodKeyPair(names: readonly string[], notAfter = 1e15, notBefore
 }
 export const BAD_KEY_PAIR: KeyPair = { kind: "bad", field: 'data["tls.key"]', message: "is missing", fix: "add it" };
 export function secret(key: string, keyPair: KeyPair): Secret {
-  return { kind: "Secret", meta: meta(key), type: "kubernetes.io/tls", keyPair };
+  return { kind: "Secret", meta: meta(key), type: "kubernetes.io/tls", keyPair, refused: null };
 }
 
 /** A store that has seen these objects, and all its keys are taken. */

@@ -158,12 +158,15 @@ const settings: fc.Arbitrary<ModelSettings> = fc.record({
 });
 
 function newStore(modelSettings: ModelSettings): Store {
-  return new Store({
+  const store = new Store({
     settings: modelSettings,
     requiredKinds: [],
     onDirty: () => undefined,
     onWantedSecrets: () => undefined,
   });
+  // Whether the IngressClasses were ever listed is no object, so both stores must know the same about it.
+  store.apply([{ kind: "replace", objectKind: "IngressClass", objects: [] }]);
+  return store;
 }
 
 function buildKey(input: ModelInput, modelSettings: ModelSettings, key: DirtyKey): unknown {
@@ -230,6 +233,7 @@ test("what is wanted of Secrets is what a fresh store wants", () => {
           told = keys;
         },
       });
+      store.apply([{ kind: "replace", objectKind: "IngressClass", objects: [] }]);
       for (const one of changes) store.apply([one]);
       store.apply([]);
       const fresh = newStore(modelSettings);

@@ -5,6 +5,7 @@ import type { KubernetesObject, ObjectKind } from "../../../agent/objects/object
 import type { Change } from "../../../agent/store/source.ts";
 import { Store } from "../../../agent/store/store.ts";
 import {
+  BAD_KEY_PAIR,
   endpoint,
   goodKeyPair,
   ingress,
@@ -215,6 +216,18 @@ describe("which Ingresses are ours", () => {
     const position = { file: "a.yaml", index: 0, line: 1 };
     assert.equal(served(storeOf([foreign, { ...classless, meta: { ...classless.meta, position } }])), true);
     assert.equal(served(storeOf([ingressClass("h", "headgate.dev/ingress", true), classless])), true);
+  });
+
+  test("a Secret that is no key pair any more keeps the pair it had, until a good one comes or it goes", () => {
+    const good = goodKeyPair(["n.example"]);
+    const store = storeOf([secret("shop/tls", good)]);
+    store.apply([put(secret("shop/tls", BAD_KEY_PAIR))]);
+    assert.deepEqual(store.secret("shop/tls"), { ...secret("shop/tls", good), refused: BAD_KEY_PAIR });
+    store.apply([put(secret("shop/tls", goodKeyPair(["m.example"])))]);
+    assert.equal(store.secret("shop/tls")?.refused, null);
+    store.apply([{ kind: "delete", ref: { kind: "Secret", namespace: "shop", name: "tls" } }]);
+    store.apply([put(secret("shop/tls", BAD_KEY_PAIR))]);
+    assert.equal(store.secret("shop/tls")?.keyPair.kind, "bad", "a Secret that never was a pair is none");
   });
 
   test("without a class, auto leaves it alone while nobody may say whether there are IngressClasses", () => {
