@@ -124,12 +124,23 @@ local function backend_of(route)
     return backend
 end
 
-local function has_certificate(name)
+local function find_certificate(name)
     if get(SERVER_NAME, name) then
         return true
     end
     local covering = wildcard(name)
     return covering ~= nil and get(SERVER_NAME, covering) ~= nil
+end
+
+-- A host of its own name remembers the answer until the next change of anything.
+local function has_certificate(name, host, exact)
+    if not exact then
+        return find_certificate(name)
+    end
+    if host.certificate_seen ~= seen then
+        host.certificate_seen, host.has_certificate = seen, find_certificate(name)
+    end
+    return host.has_certificate
 end
 
 local function is_secure(told)
@@ -178,7 +189,7 @@ function _M.decide(name, path, uri, secure)
         return nil, 503, route.closed, route
     end
     if route.redirects and not is_secure(secure) and sub(path, 1, #ACME) ~= ACME
-        and has_certificate(name)
+        and has_certificate(name, host, exact)
     then
         local port = _M.https_port == 443 and "" or ":" .. _M.https_port
         return nil, 308, "https://" .. name .. port .. paths.encode(uri), route

@@ -77,7 +77,15 @@ export async function measureCpu(options: { readonly short: boolean }, done: (re
     const wrk = await Wrk.prepare(edge.machine);
     done(await compare(edge, wrk, [HOT, SPREAD], sizes));
     if (options.short) return;
+    // More peers want more upstream blocks, and these a reload: the worker is another one then.
+    const { reloads } = await edge.status();
     await writeManifests(edge, OWN.layout);
+    await eventually("the reload", async () => (await edge.status()).reloads.total > reloads.total, 60_000);
+    await eventually(
+      "the old worker has gone",
+      async () => (await dataPlaneState(edge)).workers.length === WORKERS,
+      60_000,
+    );
     done(await compare(edge, wrk, [OWN], sizes));
   } finally {
     await edge.stop();

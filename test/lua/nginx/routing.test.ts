@@ -34,6 +34,17 @@ describe("routing", () => {
     assert.equal((await ask(fresh.http, "new.test")).status, 404);
   });
 
+  test("the redirect to https comes and goes with the certificate of the host", async () => {
+    await put(...lines.site("secured.test", [backend.peer]));
+    const statuses = async (): Promise<readonly number[]> =>
+      Promise.all(Array.from({ length: 10 }, async () => (await ask(nginx.http, "secured.test")).status));
+    assert.deepEqual([...new Set(await statuses())], [200]);
+    await put(lines.serverName("secured.test", ""));
+    assert.deepEqual([...new Set(await statuses())], [308]);
+    await put(lines.delete("server_name", "ingress/secured.test"));
+    assert.deepEqual([...new Set(await statuses())], [200]);
+  });
+
   test("404 for an unknown host, and 200 at once when its document comes", async () => {
     await put(...lines.site("known.test", [backend.peer]));
     const unknown = await ask(nginx.http, "new.test");
