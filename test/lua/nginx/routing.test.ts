@@ -35,7 +35,11 @@ describe("routing", () => {
   });
 
   test("the redirect to https comes and goes with the certificate of the host", async () => {
-    await put(...lines.site("secured.test", [backend.peer]));
+    const key = "test/secured-test";
+    await put(
+      ...lines.site("secured.test", [backend.peer]),
+      lines.route(`${key}/all`, `${key}/80`, { ssl_redirect: "certificate" }),
+    );
     const statuses = async (): Promise<readonly number[]> =>
       Promise.all(Array.from({ length: 10 }, async () => (await ask(nginx.http, "secured.test")).status));
     assert.deepEqual([...new Set(await statuses())], [200]);
