@@ -24,6 +24,8 @@ const BACKOFF_MS = 50;
 const BACKOFF_MS_MAX = 2_000;
 /** Share of a shared dict in use above which `status` warns. */
 const MEMORY_WATERMARK = 0.7;
+const MEMORY_HINT =
+  "The agent sizes shared memory from what it holds and grows it by a reload. If this stays, look for configuration-rejected in `headgate status`.";
 
 export interface ReconcilerOptions {
   readonly builder: EdgeBuilder;
@@ -238,7 +240,7 @@ export class Reconciler {
           subject: dict,
           severity: "warning",
           message: `shared dict ${dict} has ${Math.round(free / 1024)} of ${Math.round(capacity / 1024)} kB left`,
-          hint: "Raise nginx.documentsMb in the configuration and reload the agent (SIGHUP).",
+          hint: MEMORY_HINT,
         });
       }
     }
@@ -261,7 +263,7 @@ export class Reconciler {
       subject: "documents",
       severity: "error",
       message: "the shared dict of documents is full: new documents are refused, those before them stay",
-      hint: "Raise nginx.documentsMb in the configuration and reload the agent (SIGHUP).",
+      hint: MEMORY_HINT,
     });
   }
 
