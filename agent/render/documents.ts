@@ -25,14 +25,34 @@ export interface RouteValue {
   readonly path: string;
   readonly profile: string;
   readonly backends: readonly { readonly backend: string; readonly weight: number }[];
-  readonly ssl_redirect: "certificate" | "never";
+  /** "always": also where the host has no certificate of its own */
+  readonly ssl_redirect: "always" | "certificate" | "never";
+  /** In the order in which they are done: guards first. */
+  readonly filters: readonly FilterValue[];
   /** Text of why the route answers 503 on purpose; "" where it serves. */
   readonly closed: string;
   readonly timeouts: { readonly connect_ms: number; readonly send_ms: number; readonly read_ms: number };
   /** tries: peers asked for one request at most; timeout_ms: no new try after that long, 0 for no limit. */
   readonly retry: { readonly tries: number; readonly timeout_ms: number };
 }
+/** What a route does beyond balancing; docs/dataplane-api.md says how. */
+export type FilterValue =
+  | { readonly kind: "access"; readonly allow: readonly (readonly string[])[]; readonly deny: readonly string[] }
+  | { readonly kind: "app_root"; readonly path: string }
+  | { readonly kind: "rewrite"; readonly pattern: string; readonly target: string }
+  | { readonly kind: "strip"; readonly prefix: string; readonly target: string }
+  | { readonly kind: "upstream_tls_name"; readonly name: string };
+/** `prefix`: lower case; `pattern`: a PCRE with its leading "^", or "" where the prefix is all there is to match */
+export interface ExpressionValue {
+  readonly prefix: string;
+  readonly pattern: string;
+  readonly route: string;
+}
 export interface HostValue {
+  /** name of the host whose table decides, or "" for this one's */
+  readonly alias: string;
+  /** tried in this order before `exact` and `prefixes`; the first match wins */
+  readonly expressions: readonly ExpressionValue[];
   /** path → route key */
   readonly exact: Readonly<Record<string, string>>;
   /** path without trailing slash ("/" for all) → route key; matched by whole segments, longest first */
@@ -93,6 +113,7 @@ export function renderRoute(route: Route): RenderedDocument {
     profile: route.profile,
     backends: route.backend === null ? [] : [{ backend: route.backend, weight: 1 }],
     ssl_redirect: route.sslRedirect,
+    filters: [],
     closed: route.closed === null ? "" : route.closed.reason,
     timeouts: DEFAULT_TIMEOUTS,
     retry: DEFAULT_RETRY,
@@ -102,6 +123,8 @@ export function renderRoute(route: Route): RenderedDocument {
 
 export function renderHost(host: Host): RenderedDocument {
   const value: HostValue = {
+    alias: "",
+    expressions: [],
     exact: Object.fromEntries(host.exact),
     prefixes: Object.fromEntries(host.prefixes),
     fallback: host.fallback ?? "",

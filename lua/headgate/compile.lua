@@ -54,6 +54,9 @@ function _M.route(value)
     if not jump then
         return nil, _M.UNKNOWN_PROFILE
     end
+    if #value.filters > 0 then
+        return nil, "filters: not served yet"
+    end
     local total = 0
     for _, choice in ipairs(value.backends) do
         total = total + choice.weight
@@ -66,7 +69,7 @@ function _M.route(value)
     return {
         jump = jump,
         closed = value.closed ~= "" and value.closed or nil,
-        redirects = value.ssl_redirect == "certificate",
+        redirects = value.ssl_redirect ~= "never",
         path = value.path,
         backend = #value.backends == 1 and total > 0 and value.backends[1].backend or nil,
         choices = value.backends,
@@ -86,6 +89,9 @@ end
 ---@param value table
 ---@return headgate.host
 function _M.host(value)
+    if value.alias ~= "" or #value.expressions > 0 then
+        return nil, "alias, expressions: not served yet"
+    end
     return router.compile(value)
 end
 

@@ -2,32 +2,18 @@
 -- A field that is not known is refused and not skipped: it may be a guard of a newer agent.
 -- lua/schema/document.schema.json says the same to the agent; test/lua/documents holds both to it.
 
+local checks = require("headgate.checks")
+local filters = require("headgate.filters")
 local limits = require("headgate.limits")
 local version = require("headgate.version")
 
-local type, pairs, tonumber = type, pairs, tonumber
-local find, match, sub, gmatch = string.find, string.match, string.sub, string.gmatch
+local pairs, tostring, type = pairs, tostring, type
+local find, gmatch, match, sub = string.find, string.gmatch, string.match, string.sub
+local address, boolean, integer, list = checks.address, checks.boolean, checks.integer, checks.list
+local map, object, one_of, or_empty = checks.map, checks.object, checks.one_of, checks.or_empty
+local text = checks.text
 
 local _M = {}
-
----@alias headgate.check fun(value: any, field: string): string?
-
-local function text(bytes_max, pattern, want)
-    return function(value, field)
-        if type(value) ~= "string" then
-            return field .. ": not a string"
-        end
-        if #value > bytes_max then
-            return field .. ": longer than " .. bytes_max .. " bytes"
-        end
-        if find(value, "[%z\1-\31\127]") then
-            return field .. ": has a control character"
-        end
-        if pattern and not find(value, pattern) then
-            return field .. ": not " .. want
-        end
-    end
-end
 
 local function pem(want)
     return function(value, field)
@@ -37,159 +23,6 @@ local function pem(want)
         if not find(value, want, 1, true) then
             return field .. ": not PEM, there is no " .. want
         end
-    end
-end
-
-local function integer(low, high)
-    return function(value, field)
-        if type(value) ~= "number" or value % 1 ~= 0 or value < low or value > high then
-            return field .. ": not a whole number from " .. low .. " to " .. high
-        end
-    end
-end
-
-local function one_of(...)
-    local allowed = {}
-    for _, word in ipairs({ ... }) do
-        allowed[word] = true
-    end
-    return function(value, field)
-        if not allowed[value] then
-            return field .. ": not one of the known words"
-        end
-    end
-end
-
-local function boolean(value, field)
-    if type(value) ~= "boolean" then
-        return field .. ": not true or false"
-    end
-end
-
-local function list(check, count_max)
-    return function(value, field)
-        if type(value) ~= "table" then
-            return field .. ": not a list"
-        end
-        local count = 0
-        for _ in pairs(value) do
-            count = count + 1
-        end
-        if count ~= #value then
-            return field .. ": not a list"
-        end
-        if count > count_max then
-            return field .. ": more than " .. count_max .. " entries"
-        end
-        for i = 1, count do
-            local problem = check(value[i], field .. "[" .. (i - 1) .. "]")
-            if problem then
-                return problem
-            end
-        end
-    end
-end
-
-local function map(check_key, check, count_max)
-    return function(value, field)
-        if type(value) ~= "table" then
-            return field .. ": not an object"
-        end
-        local count = 0
-        for key, entry in pairs(value) do
-            count = count + 1
-            if count > count_max then
-                return field .. ": more than " .. count_max .. " entries"
-            end
-            local problem = check_key(key, field .. ": key") or check(entry, field .. "." .. key)
-            if problem then
-                return problem
-            end
-        end
-    end
-end
-
-local function object(fields, all)
-    return function(value, field)
-        if type(value) ~= "table" then
-            return field .. ": not an object"
-        end
-        for name in pairs(value) do
-            if not fields[name] then
-                return field .. ": field " .. tostring(name) .. " is not known"
-            end
-        end
-        for name, check in pairs(fields) do
-            if value[name] == nil then
-                return field .. "." .. name .. ": missing"
-            end
-            local problem = check(value[name], field .. "." .. name)
-            if problem then
-                return problem
-            end
-        end
-        return all and all(value, field) or nil
-    end
-end
-
-local function or_empty(check)
-    return function(value, field)
-        if value ~= "" then
-            return check(value, field)
-        end
-    end
-end
-
-local function is_ipv4(value)
-    local count = 0
-    if not find(value, "^%d+%.%d+%.%d+%.%d+$") then
-        return false
-    end
-    for octet in gmatch(value, "%d+") do
-        if #octet > 3 or tonumber(octet) > 255 or (#octet > 1 and sub(octet, 1, 1) == "0") then
-            return false
-        end
-        count = count + 1
-    end
-    return count == 4
-end
-
-local function is_ipv6(value)
-    if not find(value, "^[%x:%.]+$") or find(value, ":::", 1, true) then
-        return false
-    end
-    local tail = match(value, ":([%d%.]+)$")
-    local groups_max = 8
-    if tail and find(tail, ".", 1, true) then
-        if not is_ipv4(tail) then
-            return false
-        end
-        groups_max = 6
-        value = sub(value, 1, #value - #tail)
-        if sub(value, -2) ~= "::" then
-            value = sub(value, 1, -2)
-        end
-    elseif find(value, ".", 1, true) then
-        return false
-    end
-    local groups = 0
-    for group in gmatch(value, "[^:]+") do
-        if #group > 4 then
-            return false
-        end
-        groups = groups + 1
-    end
-    local gap = find(value, "::", 1, true)
-    if gap then
-        return not find(value, "::", gap + 1, true) and groups < groups_max
-            and not find(value, "^:[^:]") and not find(value, "[^:]:$")
-    end
-    return groups == groups_max and not find(value, "^:") and not find(value, ":$")
-end
-
-local function address(value, field)
-    if type(value) ~= "string" or not (is_ipv4(value) or is_ipv6(value)) then
-        return field .. ": not an IPv4 or IPv6 address"
     end
 end
 
@@ -220,6 +53,7 @@ local path = text(limits.path_bytes_max, "^/", "a path that starts with a slash"
 local three_parts = text(limits.key_bytes_max, "^[^/%s]+/[^/%s]+/[^/%s]+$", "a key of three parts")
 local two_parts = text(limits.key_bytes_max, "^[^/%s]+/[^/%s]+$", "a key of two parts")
 local milliseconds = integer(1, limits.timeout_ms_max)
+local anchored = text(limits.pattern_bytes_max, "^%^", "a pattern that starts with ^")
 local host_paths = map(path, three_parts, limits.host_paths_max)
 
 local kinds = {
@@ -242,7 +76,8 @@ local kinds = {
             backend = three_parts,
             weight = integer(0, 1000000),
         }), limits.route_backends_max),
-        ssl_redirect = one_of("certificate", "never"),
+        ssl_redirect = one_of("always", "certificate", "never"),
+        filters = filters.check,
         closed = text(limits.text_bytes_max),
         timeouts = object({
             connect_ms = milliseconds, send_ms = milliseconds, read_ms = milliseconds,
@@ -252,6 +87,12 @@ local kinds = {
         }),
     }),
     host = object({
+        alias = or_empty(text(limits.host_bytes_max, "^[a-z0-9.-]+$", "a host name")),
+        expressions = list(object({
+            prefix = text(limits.path_bytes_max, "^/[^A-Z]*$", "a path in lower case"),
+            pattern = or_empty(anchored),
+            route = three_parts,
+        }), limits.host_paths_max),
         exact = host_paths,
         prefixes = host_paths,
         fallback = or_empty(three_parts),

@@ -128,6 +128,19 @@ function _M.encode(uri)
     return (gsub(uri, "[^%w%-._~:/?#%[%]@!$&'()*+,;=%%]", escape))
 end
 
+--- Text of a decoded path as part of a URI: what no path may hold raw is escaped, "?", "#" and "%"
+-- too, for they are text here. Slashes and sub-delimiters stay (RFC 3986, "pchar").
+---@param text string
+---@param in_query boolean? whether it stands behind a "?": what parts arguments is escaped then
+---@return string
+function _M.encode_text(text, in_query)
+    local escaped = gsub(text, "[^%w%-._~/:@!$&'()*+,;=]", escape)
+    if in_query then
+        escaped = gsub(escaped, "[&+;]", escape)
+    end
+    return escaped
+end
+
 --- Whether a host can stand in a Host header and in a URL: a name or an address in brackets.
 ---@param host string
 ---@return boolean

@@ -42,6 +42,7 @@ export class Lines {
       profile: "http",
       backends: backend === "" ? [] : [{ backend, weight: 1 }],
       ssl_redirect: "never",
+      filters: [],
       closed: "",
       timeouts: { connect_ms: 5_000, send_ms: 60_000, read_ms: 60_000 },
       retry: { tries: 3, timeout_ms: 0 },
@@ -51,7 +52,15 @@ export class Lines {
   }
 
   host(name: string, prefixes: Readonly<Record<string, string>>, change: Partial<HostValue> = {}): Line {
-    const value: HostValue = { exact: {}, prefixes, fallback: "", strict_paths: false, ...change };
+    const value: HostValue = {
+      alias: "",
+      expressions: [],
+      exact: {},
+      prefixes,
+      fallback: "",
+      strict_paths: false,
+      ...change,
+    };
     return { kind: "host", key: `ingress/${name}`, generation: this.next(), value };
   }
 

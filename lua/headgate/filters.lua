@@ -1,0 +1,89 @@
+--- What a route does beyond balancing: the shapes of its filters, and their prepared form. Pure.
+-- When each of them has its turn is decided in headgate.request.
+
+local access = require("headgate.filters.access")
+local app_root = require("headgate.filters.app_root")
+local checks = require("headgate.checks")
+local limits = require("headgate.limits")
+local rewrite = require("headgate.filters.rewrite")
+
+local ipairs = ipairs
+
+local _M = {}
+
+local check_list = checks.list(checks.by_kind({
+    access = access.check,
+    app_root = app_root.check,
+    rewrite = rewrite.check,
+    strip = rewrite.check_strip,
+    upstream_tls_name = checks.object({
+        kind = checks.one_of("upstream_tls_name"),
+        name = checks.text(limits.host_bytes_max, "^[%w._-]+$", "a host name"),
+    }),
+}), limits.route_filters_max)
+
+-- What fills one place: of two filters in it one would be skipped.
+local place = {
+    app_root = "app_root", rewrite = "rewrite", strip = "rewrite", upstream_tls_name = "tls_name",
+}
+
+--- What the filters of a route may look like.
+---@param value any
+---@param field string
+---@return string? problem
+function _M.check(value, field)
+    local problem = check_list(value, field)
+    if problem then
+        return problem
+    end
+    local taken = {}
+    for i, filter in ipairs(value) do
+        local of = place[filter.kind]
+        if of and taken[of] then
+            return field .. "[" .. (i - 1) .. "]: a second filter of its kind"
+        elseif of then
+            taken[of] = true
+        end
+    end
+end
+
+---@class headgate.filters
+---@field guards table[]? of headgate.filters.access
+---@field app_root string? a Location
+---@field rewrite table? of headgate.filters.rewrite
+---@field tls_name string?
+
+--- Prepares the filters of a route.
+---@param list table[]
+---@param regex table headgate.regex
+---@return headgate.filters? filters nil where there are none, and where one cannot be used
+---@return string? err
+function _M.compile(list, regex)
+    if #list == 0 then
+        return nil
+    end
+    local filters = {}
+    for _, value in ipairs(list) do
+        if value.kind == "access" then
+            filters.guards = filters.guards or {}
+            filters.guards[#filters.guards + 1] = access.new(value)
+        elseif value.kind == "app_root" then
+            filters.app_root = app_root.new(value)
+        elseif value.kind == "rewrite" then
+            local prepared, err = rewrite.new(value, regex)
+            if not prepared then
+                return nil, "filters: pattern " .. value.pattern .. ": " .. err
+            end
+            filters.rewrite = prepared
+        elseif value.kind == "strip" then
+            filters.rewrite = rewrite.new_strip(value)
+        elseif value.kind == "upstream_tls_name" then
+            filters.tls_name = value.name
+        else
+            return nil, "filters: kind " .. value.kind .. " is not known"
+        end
+    end
+    return filters
+end
+
+return _M
