@@ -78,3 +78,13 @@ export function tellNginxDown(health: HealthRegistry, reason: string, errorLog: 
     hint: `Read ${errorLog}.`,
   });
 }
+
+export function tellProfilesFull(health: HealthRegistry, wanted: number, most: number): void {
+  health.set({
+    code: "profiles-full",
+    subject: "",
+    severity: "error",
+    message: `routes verify backends by ${wanted} different sets of authorities, more than ${most}: the last ones answer 503`,
+    hint: "Use the same ca.crt in the Secrets of proxy-ssl-secret where the authority is the same.",
+  });
+}

@@ -8,7 +8,7 @@ import { DocumentsLane } from "../apply/documents-lane.ts";
 import type { Config } from "../config/config.ts";
 import { type Condition, HealthRegistry } from "../health/registry.ts";
 import { errorText } from "../lib/errors.ts";
-import { Configurator } from "../loop/configurator.ts";
+import { type ClusterSize, Configurator } from "../loop/configurator.ts";
 import { EdgeBuilder } from "../loop/edge-builder.ts";
 import { Reconciler } from "../loop/reconciler.ts";
 import { buildBackends } from "../model/build-backends.ts";
@@ -31,6 +31,7 @@ import {
   tellConfiguration,
   tellKnowledge,
   tellNginxDown,
+  tellProfilesFull,
   tellSnapshotWritten,
   tellSource,
 } from "./conditions.ts";
@@ -42,6 +43,8 @@ import { createSource } from "./source.ts";
 const STOP_MS_MAX = 10_000;
 /** Certificates expire without an event: how often their problems are looked at anew. */
 const CERTIFICATES_EVERY_MS = 3_600_000;
+/** Each is a reload when it comes, and a location and an upstream block for ever: a tenant cannot buy more. */
+const VERIFIED_PROFILES_MAX = 64;
 
 const now = (): number => Date.now();
 const isCertificate = (key: DirtyKey): boolean => key.startsWith("certificate:");
@@ -147,6 +150,9 @@ export class Edge {
       inputs: apiInputs(this),
       log: log.child("api"),
     });
+    // Documents of the snapshot may name profiles: an nginx without them would answer 503.
+    if (loaded.snapshot !== null) this.reconciler.build(this.store.takeDirty());
+    this.configurator.expect(this.#size());
     const reason = await this.nginx.start(counter.next(), (generation) => this.configurator.files(generation), signal);
     await this.configurator.running(reason);
     this.reconciler.start();
@@ -262,10 +268,16 @@ export class Edge {
     this.reconciler.wake();
   }
 
+  #size(): ClusterSize {
+    const { peers, verified } = this.builder;
+    if (verified.length <= VERIFIED_PROFILES_MAX) this.health.clear("profiles-full");
+    else tellProfilesFull(this.health, verified.length, VERIFIED_PROFILES_MAX);
+    return { documentBytes: this.documents.bytes, peers, verified: verified.slice(0, VERIFIED_PROFILES_MAX) };
+  }
+
   #onApplied(stricterAt: number | null): void {
     this.#writer.changed(stricterAt);
-    const size = { documentBytes: this.documents.bytes, peers: this.builder.peers };
-    this.configurator.grow(size).catch((error: unknown) => {
+    this.configurator.grow(this.#size()).catch((error: unknown) => {
       this.prepared.log.error("Cannot plan a configuration", { error: errorText(error) });
     });
   }

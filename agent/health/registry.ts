@@ -6,6 +6,7 @@ export type ConditionCode =
   | "source-unreachable" // the API server or the manifest directory does not answer
   | "knowledge-stale" // serving from the snapshot on disk
   | "nginx-down"
+  | "profiles-full" // more sets of authorities for backends than there may be profiles
   | "nginx-limited" // this nginx cannot do something that is asked for
   | "configuration-rejected" // nginx refused the candidate; the old one runs
   | "push-failing" // the data plane does not take documents

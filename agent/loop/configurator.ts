@@ -2,12 +2,14 @@
 
 import type { ConfigurationLane } from "../apply/configuration-lane.ts";
 import { configurationReason, documentsDictMb, type NginxWish, upstreamBlocks } from "../plan/plan-configuration.ts";
-import type { RenderedFile } from "../render/files.ts";
+import type { RenderedFile, VerifiedProfile } from "../render/files.ts";
 
 export interface ClusterSize {
   readonly documentBytes: number;
   /** Addresses and ports that differ. */
   readonly peers: number;
+  /** Profiles that routes need, sorted by name. */
+  readonly verified: readonly VerifiedProfile[];
 }
 
 export interface ConfiguratorOptions {
@@ -46,23 +48,21 @@ export class Configurator {
 
   /** A new wish, from a configuration file that changed. What has grown with the cluster stays as it is. */
   async want(wanted: NginxWish): Promise<void> {
-    const { documentsDictMb: documents, versionsDictMb: versions, upstreamBlocks: blocks } = this.#wanted;
-    this.#wanted = { ...wanted, documentsDictMb: documents, versionsDictMb: versions, upstreamBlocks: blocks };
+    const { documentsDictMb, versionsDictMb, upstreamBlocks: blocks, verified } = this.#wanted;
+    this.#wanted = { ...wanted, documentsDictMb, versionsDictMb, upstreamBlocks: blocks, verified };
     await this.#plan();
   }
 
-  /** Tells how much there is; shared dicts and upstream blocks grow when they need to. */
+  /** Before nginx runs: what it must have from the start, for no document may name what is not there. */
+  expect(size: ClusterSize): void {
+    this.#wanted = grown(this.#wanted, size) ?? this.#wanted;
+  }
+
+  /** Tells how much there is; shared dicts, upstream blocks and profiles grow when they need to. */
   async grow(size: ClusterSize): Promise<void> {
-    const before = this.#wanted;
-    const megabytes = documentsDictMb(size.documentBytes, before.documentsDictMb);
-    const blocks = upstreamBlocks(size.peers, before.upstreamBlocks);
-    if (megabytes === before.documentsDictMb && blocks === before.upstreamBlocks) return;
-    this.#wanted = {
-      ...before,
-      documentsDictMb: megabytes,
-      versionsDictMb: Math.ceil((before.versionsDictMb * megabytes) / before.documentsDictMb),
-      upstreamBlocks: blocks,
-    };
+    const after = grown(this.#wanted, size);
+    if (after === null) return;
+    this.#wanted = after;
     await this.#plan();
   }
 
@@ -82,4 +82,20 @@ export class Configurator {
     this.#submitted = { generation, wish: this.#wanted };
     this.#options.lane.submit({ kind: "configure", generation, files: this.files(generation), reason });
   }
+}
+
+/** A larger wish, or null where what is wanted suffices. What is not used any more goes with the next reload. */
+function grown(before: NginxWish, { documentBytes, peers, verified }: ClusterSize): NginxWish | null {
+  const megabytes = documentsDictMb(documentBytes, before.documentsDictMb);
+  const blocks = upstreamBlocks(peers, before.upstreamBlocks);
+  const names = new Set(before.verified.map(({ name }) => name));
+  const more = verified.some(({ name }) => !names.has(name));
+  if (megabytes === before.documentsDictMb && blocks === before.upstreamBlocks && !more) return null;
+  return {
+    ...before,
+    documentsDictMb: megabytes,
+    versionsDictMb: Math.ceil((before.versionsDictMb * megabytes) / before.documentsDictMb),
+    upstreamBlocks: blocks,
+    verified,
+  };
 }

@@ -1,9 +1,18 @@
 // Keeps the value of every key and the documents that follow from it. A dirty key is built anew; nothing else is.
 
-import type { BuiltBackends, BuiltCertificate, BuiltHost, DirtyKey, EdgeModel, Problem } from "../model/edge-model.ts";
+import type {
+  BuiltBackends,
+  BuiltCertificate,
+  BuiltHost,
+  DirtyKey,
+  EdgeModel,
+  Problem,
+  Route,
+} from "../model/edge-model.ts";
 import { type DocumentId, documentId } from "../plan/plan-documents.ts";
 import { isStricter } from "../plan/stricter.ts";
 import {
+  profileOf,
   type RenderedDocument,
   renderBackend,
   renderCertificate,
@@ -11,6 +20,7 @@ import {
   renderRoute,
   renderServerName,
 } from "../render/documents.ts";
+import type { VerifiedProfile } from "../render/files.ts";
 
 /** The builders of the model with their inputs bound. */
 export interface Builders {
@@ -26,6 +36,8 @@ export class EdgeBuilder {
   readonly #certificates = new Map<string, BuiltCertificate>();
   /** "<address>:<port>" → how many backends have it. */
   readonly #peers = new Map<string, number>();
+  /** Name of a profile that verifies → how many routes use it. */
+  readonly #verified = new Map<string, { readonly profile: VerifiedProfile; uses: number }>();
   readonly #wanted = new Map<DocumentId, RenderedDocument>();
   readonly #documentsOf = new Map<DirtyKey, readonly DocumentId[]>();
 
@@ -40,6 +52,13 @@ export class EdgeBuilder {
   /** How many peers there are that differ in address or port. */
   get peers(): number {
     return this.#peers.size;
+  }
+
+  /** Profiles that verify certificates of backends, which the configuration must have. Sorted by name. */
+  get verified(): readonly VerifiedProfile[] {
+    return [...this.#verified.values()]
+      .map(({ profile }) => profile)
+      .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   }
 
   get wanted(): ReadonlyMap<DocumentId, RenderedDocument> {
@@ -102,10 +121,23 @@ export class EdgeBuilder {
     }
   }
 
+  #countProfile(route: Route, change: 1 | -1): void {
+    // Nearly all: not worth a hash.
+    if (route.upstreamTls === null) return;
+    const { verified } = profileOf(route);
+    if (verified === null) return;
+    const entry = this.#verified.get(verified.name) ?? { profile: verified, uses: 0 };
+    entry.uses += change;
+    if (entry.uses === 0) this.#verified.delete(verified.name);
+    else this.#verified.set(verified.name, entry);
+  }
+
   #buildHost(name: string): { documents: readonly RenderedDocument[]; stricter: boolean } {
     const before = this.#hosts.get(name);
     const built = this.#builders.host(name);
     const { host, routes, serverName } = built;
+    for (const route of before?.routes ?? []) this.#countProfile(route, -1);
+    for (const route of routes) this.#countProfile(route, 1);
     keep(this.#hosts, name, built, host === null && serverName === null && built.problems.length === 0);
     return {
       documents: [

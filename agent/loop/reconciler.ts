@@ -120,8 +120,13 @@ export class Reconciler {
 
   /** Builds keys anew that no object dirtied: what depends on the time of day. */
   rebuild(keys: readonly DirtyKey[]): void {
-    for (const key of keys) this.#build(key);
+    this.build(keys);
     this.wake();
+  }
+
+  /** Builds keys without pushing them yet. */
+  build(keys: readonly DirtyKey[]): void {
+    for (const key of keys) this.#build(key);
   }
 
   /** Asks for the truth before the next round, and wakes. Ends a back-off: called when nginx serves again. */

@@ -43,6 +43,7 @@ export function buildNginxView(input: ViewInput): NginxWish {
     documentsDictMb: input.documentsDictMb,
     versionsDictMb: Math.max(8, Math.ceil(input.documentsDictMb / 4)),
     upstreamBlocks: input.upstreamBlocks,
+    verified: [],
     listeners: listeners.addresses.flatMap((address) => [
       { address, port: listeners.httpPort, tls: false },
       { address, port: listeners.httpsPort, tls: true },

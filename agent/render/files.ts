@@ -14,6 +14,16 @@ export interface ListenerView {
   readonly tls: boolean;
 }
 
+/** A profile that verifies the certificates of backends: one for each set of authorities and depth. */
+export interface VerifiedProfile {
+  /** "https-<hash>" or "grpcs-<hash>", see `profileOf` in documents.ts. */
+  readonly name: string;
+  readonly protocol: "https" | "grpcs";
+  /** PEM. */
+  readonly authorities: string;
+  readonly verifyDepth: number;
+}
+
 /** Everything nginx.conf needs. No optional fields: null and empty lists instead. */
 export interface NginxView {
   readonly generation: number;
@@ -37,6 +47,8 @@ export interface NginxView {
   readonly versionsDictMb: number;
   /** Upstream blocks that backends are spread over: nginx searches the idle connections of a block one by one. */
   readonly upstreamBlocks: number;
+  /** Sorted by name. */
+  readonly verified: readonly VerifiedProfile[];
   readonly listeners: readonly ListenerView[];
   /** Port that http requests are redirected to; 443 is left out of the URL. */
   readonly httpsPort: number;
@@ -55,17 +67,50 @@ export interface TemplateEngine {
 }
 
 /** A set of directives that nginx cannot take from a variable; one `location` each. */
-interface ProfileView {
+interface ProfileContext {
   readonly name: string;
+  /** Which module of nginx speaks to the backend, as its directives are called. */
+  readonly kind: "proxy" | "grpc";
+  readonly tls: boolean;
+  /** The server name in the handshake is the route's. */
+  readonly named: boolean;
+  /** File of the authorities that the backend's certificate must come from; null: it is not verified. */
+  readonly trusted: string | null;
+  readonly verifyDepth: number;
+  /** The upstream block; null: one of those that plain HTTP is spread over. */
+  readonly upstream: string | null;
   readonly connectTimeoutMs: number;
   readonly sendTimeoutMs: number;
   readonly readTimeoutMs: number;
 }
 
 // A route with these times needs no call for them in Lua: lua/headgate/compile.lua has the same numbers.
-const PROFILES: readonly ProfileView[] = [
-  { name: "http", connectTimeoutMs: 5_000, sendTimeoutMs: 60_000, readTimeoutMs: 60_000 },
+const TIMEOUTS = { connectTimeoutMs: 5_000, sendTimeoutMs: 60_000, readTimeoutMs: 60_000 } as const;
+
+/** Profiles that are always there, see `profileOf` in documents.ts. */
+const STATIC_PROFILES: readonly ProfileContext[] = [
+  profile("http", { upstream: null }),
+  profile("https", { tls: true }),
+  profile("https-named", { tls: true, named: true }),
+  // gRPC and HTTP/2 in cleartext alike.
+  profile("grpc", { kind: "grpc" }),
+  profile("grpcs", { kind: "grpc", tls: true }),
+  profile("grpcs-named", { kind: "grpc", tls: true, named: true }),
 ];
+
+function profile(name: string, more: Partial<ProfileContext>): ProfileContext {
+  return {
+    name,
+    kind: "proxy",
+    tls: false,
+    named: false,
+    trusted: null,
+    verifyDepth: 1,
+    upstream: `${name}-headgate`,
+    ...TIMEOUTS,
+    ...more,
+  };
+}
 
 /** More idle connections in one block than that cost more to search than a new connection. */
 const UPSTREAM_KEEPALIVE_CONNECTIONS_MAX = 1024;
@@ -80,13 +125,17 @@ const PUSH_BODY_BYTES_MAX = 1_048_576;
  * directory of nginx.conf, so the same bytes serve as candidate and in their place.
  */
 export function renderNginxFiles(view: NginxView, templates: TemplateEngine): readonly RenderedFile[] {
+  const profiles = [...STATIC_PROFILES, ...view.verified.map(verifiedProfile)];
   const context = {
     ...view,
     listeners: view.listeners.map(listenerContext),
     http2Directive: view.http2 === "directive",
     accessLogFile: view.accessLog.kind === "file" ? view.accessLog.path : null,
-    profiles: PROFILES,
-    upstreams: Array.from({ length: view.upstreamBlocks }, (_, index) => `${index}-headgate`),
+    profiles,
+    upstreams: [
+      ...Array.from({ length: view.upstreamBlocks }, (_, index) => ({ name: `${index}-headgate`, kept: true })),
+      ...profiles.flatMap(({ upstream, named }) => (upstream === null ? [] : [{ name: upstream, kept: !named }])),
+    ],
     upstreamKeepaliveConnections: keepaliveConnections(view),
     metricsDictMb: METRICS_DICT_MB,
     tlsSessionsMb: TLS_SESSIONS_MB,
@@ -96,12 +145,27 @@ export function renderNginxFiles(view: NginxView, templates: TemplateEngine): re
   };
   return [
     { path: "nginx.conf", text: templates.render("nginx.conf.njk", context) },
-    ...PROFILES.map((profile) => ({
-      path: `profiles/${profile.name}.conf`,
-      text: templates.render("profile.conf.njk", { ...context, profile }),
+    ...profiles.map((each) => ({
+      path: `profiles/${each.name}.conf`,
+      text: templates.render("profile.conf.njk", { ...context, profile: plainUpstream(each, view) }),
     })),
+    ...view.verified.map(({ name, authorities }) => ({ path: authoritiesFile(name), text: authorities })),
     { path: "servers/default.conf", text: templates.render("server.conf.njk", context) },
   ];
+}
+
+function verifiedProfile({ name, protocol, verifyDepth }: VerifiedProfile): ProfileContext {
+  const kind = protocol === "grpcs" ? "grpc" : "proxy";
+  return profile(name, { kind, tls: true, named: true, trusted: authoritiesFile(name), verifyDepth });
+}
+
+function authoritiesFile(name: string): string {
+  return `profiles/${name}.pem`;
+}
+
+// One block of plain HTTP alone stands in the configuration by its name.
+function plainUpstream(each: ProfileContext, { upstreamBlocks }: NginxView): ProfileContext {
+  return each.upstream === null && upstreamBlocks === 1 ? { ...each, upstream: "0-headgate" } : each;
 }
 
 /** Half of a worker's connections may be idle ones to peers. */

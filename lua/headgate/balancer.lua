@@ -7,6 +7,8 @@ local store = require("headgate.store")
 
 local next_peer = round_robin.next
 local set_current_peer = balancer.set_current_peer
+-- Not in lua-resty-core before 0.1.29: there, connections with a name of their own are not kept.
+local enable_keepalive = balancer.enable_keepalive
 local set_more_tries = balancer.set_more_tries
 local set_timeouts = balancer.set_timeouts
 local ngx = ngx
@@ -31,6 +33,24 @@ end
 
 local function name_of(backend, index)
     return backend.addresses[index] .. ":" .. backend.ports[index]
+end
+
+-- Connections whose handshake names the route's server are kept by address and name, all others by
+-- nginx, by address.
+local function connect(route, backend, index)
+    local address, port = backend.addresses[index], backend.ports[index]
+    local ok, err
+    if route.named and enable_keepalive then
+        ok, err = set_current_peer(address, port, var.hg_tls_name)
+        if ok then
+            ok, err = enable_keepalive(limits.named_idle_s, limits.named_requests_max)
+        end
+    else
+        ok, err = set_current_peer(address, port)
+    end
+    if not ok then
+        return give_up(err)
+    end
 end
 
 -- Which peers of the backend, as it is now, this request has asked.
@@ -68,10 +88,7 @@ local function retry(ctx, route)
         index = next_peer(backend.picker)
     end
     ctx.backend, ctx.index = backend, index
-    local ok, err = set_current_peer(backend.addresses[index], backend.ports[index])
-    if not ok then
-        return give_up(err)
-    end
+    return connect(route, backend, index)
 end
 
 --- Runs the phase.
@@ -97,10 +114,7 @@ function _M.balance()
         set_more_tries(more)
     end
     set_times(route)
-    local ok, err = set_current_peer(backend.addresses[index], backend.ports[index])
-    if not ok then
-        return give_up(err)
-    end
+    return connect(route, backend, index)
 end
 
 return _M

@@ -16,13 +16,15 @@ local _M = {
 -- Those of nginx/templates/profile.conf.njk; a route that has them needs no set_timeouts.
 local PROFILE_TIMEOUTS = { connect_ms = 5000, send_ms = 60000, read_ms = 60000 }
 
+---@class headgate.profile
+---@field grpc boolean nginx's gRPC module speaks to the backend
+---@field spread boolean its backends are spread over the upstream blocks of plain HTTP
+---@field named boolean the server name in the handshake with the backend is the route's
+
 --- Sets which profiles the running configuration has.
----@param names string[]
-function _M.set_profiles(names)
-    _M.profiles = {}
-    for _, name in ipairs(names) do
-        _M.profiles[name] = "/" .. name
-    end
+---@param profiles table<string, headgate.profile> by name
+function _M.set_profiles(profiles)
+    _M.profiles = profiles
 end
 
 --- A backend: addresses as the balancer takes them, a picker, and its upstream block. There are
@@ -50,8 +52,8 @@ end
 ---@return table? route
 ---@return string? err
 function _M.route(value)
-    local jump = _M.profiles[value.profile]
-    if not jump then
+    local profile = _M.profiles[value.profile]
+    if not profile then
         return nil, _M.UNKNOWN_PROFILE
     end
     if #value.filters > 0 then
@@ -67,7 +69,10 @@ function _M.route(value)
         or timeouts.read_ms ~= PROFILE_TIMEOUTS.read_ms
     local label = value.namespace .. "/" .. value.ingress .. "/" .. value.service
     return {
-        jump = jump,
+        jump = "/" .. value.profile,
+        grpc = profile.grpc,
+        spread = profile.spread,
+        named = profile.named,
         closed = value.closed ~= "" and value.closed or nil,
         redirects = value.ssl_redirect ~= "never",
         path = value.path,

@@ -39,6 +39,8 @@ local _M = {
     -- Requests.
     stale_connections_max = 16,
     upgraded_timeout_s = 3600,
+    named_idle_s = 60,
+    named_requests_max = 10000,
     series_ttl_s = 86400,
 }
 

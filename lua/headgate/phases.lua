@@ -24,7 +24,7 @@ local _M = {
 ---@class headgate.settings
 ---@field generation integer of this configuration
 ---@field snapshot string directory
----@field profiles string[]
+---@field profiles table<string, headgate.profile>
 ---@field upstreams integer how many upstream blocks there are
 ---@field https_port integer
 ---@field access_log boolean

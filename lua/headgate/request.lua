@@ -218,6 +218,17 @@ function _M.trace(name, path)
     return host, how, matched, route
 end
 
+-- The gRPC module takes its path from the request, decoded; nginx encodes it and adds the query.
+local function set_grpc_path(path, uri, sent)
+    if sent == uri then
+        var.hg_path = path
+        return
+    end
+    local question = find(sent, "?", 1, true)
+    var.hg_path = paths.decode(question and sub(sent, 1, question - 1) or sent)
+    ngx.req.set_uri_args(question and sub(sent, question + 1) or "")
+end
+
 local function handle(ctx)
     local name, raw_name, uri = var.host, var.http_host, var.request_uri
     if raw_name ~= name and (not raw_name or paths.host_of(raw_name) ~= name) then
@@ -241,7 +252,11 @@ local function handle(ctx)
     ctx.series = route.series
     ctx.backend = backend
     ctx.at = now()
-    var.hg_target = backend.upstream .. sent
+    if route.grpc then
+        set_grpc_path(path, uri, sent)
+    else
+        var.hg_target = route.spread and backend.upstream .. sent or sent
+    end
     if _M.access_log then
         var.hg_route = route.label
     end

@@ -18,6 +18,7 @@ export const wish: NginxWish = {
   documentsDictMb: 32,
   versionsDictMb: 8,
   upstreamBlocks: 1,
+  verified: [],
   listeners: [{ address: "0.0.0.0", port: 80, tls: false }],
   httpsPort: 443,
   http2: "directive",

@@ -25,6 +25,7 @@ const asUnit: NginxView = {
   workerShutdownTimeoutS: 300,
   documentsDictMb: 64,
   upstreamBlocks: 4,
+  verified: [],
   versionsDictMb: 16,
   listeners: [
     { address: "0.0.0.0", port: 80, tls: false },

@@ -49,7 +49,7 @@ export class TestNginx implements AsyncDisposable {
   readonly https: number;
   readonly push: PushClient;
   readonly pushSocket: string;
-  readonly #view: NginxView;
+  #view: NginxView;
   #child: ChildProcess | null = null;
 
   private constructor(directory: string, view: NginxView, ports: readonly [number, number]) {
@@ -89,6 +89,19 @@ export class TestNginx implements AsyncDisposable {
       mkdirSync(dirname(path), { recursive: true });
       writeFileSync(path, file.text);
     }
+  }
+
+  /** Another configuration: written, tested, reloaded, and a worker of it has answered. */
+  async reconfigure(change: Partial<NginxView>): Promise<void> {
+    const generation = this.#view.generation + 1;
+    this.#view = { ...this.#view, ...change, generation };
+    this.write(generation);
+    this.test();
+    process.kill(this.masterPid, "SIGHUP");
+    await eventually("only workers of the new configuration are left", async () => {
+      const { worker, workers } = await this.push.state();
+      return worker.configuration === generation && workers.every(({ configuration }) => configuration === generation);
+    });
   }
 
   /** Runs `nginx -t` on the files. Throws with its words. */
@@ -165,6 +178,7 @@ function testView(directory: string, ports: readonly [number, number], options: 
     workerShutdownTimeoutS: 5,
     documentsDictMb: options.documentsDictMb ?? 8,
     upstreamBlocks: 1,
+    verified: [],
     versionsDictMb: 4,
     listeners: [
       { address: "127.0.0.1", port: ports[0], tls: false },

@@ -41,7 +41,7 @@ test("what runs as wanted needs no step", async () => {
   const { configurator, steps } = world();
   await configurator.running(null);
   await configurator.want({ ...wish });
-  await configurator.grow({ documentBytes: 1000, peers: 10 });
+  await configurator.grow({ documentBytes: 1000, peers: 10, verified: [] });
   assert.deepEqual(steps, []);
 });
 
@@ -57,18 +57,18 @@ test("what runs otherwise than wanted is reloaded, with the reason that was foun
 test("the shared dicts grow with the documents, from a snapshot that was written just before", async () => {
   const { configurator, steps, order } = world();
   await configurator.running(null);
-  await configurator.grow({ documentBytes: 9 * 1024 * 1024, peers: 10 });
+  await configurator.grow({ documentBytes: 9 * 1024 * 1024, peers: 10, verified: [] });
   assert.deepEqual(order, ["snapshot", "submit"]);
   assert.match(steps[0]?.reason ?? "", /documentsDictMb, versionsDictMb changed/);
   // The same size again is no other wish.
-  await configurator.grow({ documentBytes: 9 * 1024 * 1024, peers: 10 });
+  await configurator.grow({ documentBytes: 9 * 1024 * 1024, peers: 10, verified: [] });
   assert.equal(steps.length, 1);
 });
 
 test("a changed configuration keeps the size that the dicts have grown to", async () => {
   const { configurator, steps } = world();
   await configurator.running(null);
-  await configurator.grow({ documentBytes: 9 * 1024 * 1024, peers: 10 });
+  await configurator.grow({ documentBytes: 9 * 1024 * 1024, peers: 10, verified: [] });
   configurator.applied(11);
   await configurator.want({ ...wish, clientMaxBodyMb: 9 });
   assert.equal(steps[1]?.reason, "clientMaxBodyMb changed");
