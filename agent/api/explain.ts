@@ -1,6 +1,6 @@
 // What would happen to a request, and why: the model's own decision, told step by step.
 
-import type { Candidate, Decision, Match, Request } from "../model/match.ts";
+import type { Candidate, ClientRequest, Decision, Match } from "../model/match.ts";
 import type { EdgeModel, Peer } from "../model/edge-model.ts";
 import { refText } from "../objects/objects.ts";
 import { WIRE_VERSION } from "./wire.ts";
@@ -13,7 +13,7 @@ export interface ExplainInput {
   readonly target: string;
   readonly model: EdgeModel;
   /** The model's matcher: this room shows what is decided and decides nothing. */
-  readonly decide: (model: EdgeModel, request: Request & { readonly secure: boolean }) => Decision;
+  readonly decide: (model: EdgeModel, request: ClientRequest) => Decision;
   readonly serverNameOf: (hosts: EdgeModel["hosts"], host: string) => string | null;
   /** The port that http requests are redirected to. */
   readonly httpsPort: number;
@@ -23,7 +23,7 @@ export interface ExplainInput {
 export function buildExplainReport(input: ExplainInput): ExplainReport {
   const { method, url, model } = input;
   const target = input.target === "" ? "/" : input.target;
-  const decision = input.decide(model, { host: url.host, target, secure: url.protocol === "https:" });
+  const decision = input.decide(model, { host: url.host, target, secure: url.protocol === "https:", client: null });
   const { match } = decision;
   return {
     apiVersion: WIRE_VERSION,
@@ -46,7 +46,14 @@ function listenStep({ url, model, serverNameOf }: ExplainInput, match: Match): E
 
 function hostStep({ host, table }: Match): readonly ExplainStep[] {
   if (table === null) return [];
-  const why = table === host ? "exact" : table === "_" ? "no host name matches" : "wildcard";
+  const why =
+    table === host
+      ? "exact"
+      : table !== "_" && !table.startsWith("*.")
+        ? "by server-alias"
+        : table === "_"
+          ? "no host name matches"
+          : "wildcard";
   return [{ step: "host", value: table === "_" ? "(any)" : table, why }];
 }
 
@@ -54,17 +61,18 @@ function pathStep({ match }: Decision): readonly ExplainStep[] {
   const { outcome } = match;
   if (outcome.kind === "refuse") return [];
   const { route, by } = outcome;
-  const value = by === "exact" || by === "prefix" ? `${route.matchType} ${route.path}` : "default backend";
+  const value = by === "fallback" || by === "default" ? "default backend" : `${route.matchType} ${route.path}`;
   const reasons = {
     exact: "an exact path wins",
     prefix: "the longest prefix wins",
+    expression: "the longest expression that matches wins",
     fallback: "no path of the host matches",
     default: "no path matches, and the host has no default backend",
   } as const satisfies Record<typeof by, string>;
   return [{ step: "path", value, why: `${refText(route.ingress)}: ${reasons[by]}` }];
 }
 
-function targetStep({ match }: Decision, model: EdgeModel): readonly ExplainStep[] {
+function targetStep({ match, rewritten }: Decision, model: EdgeModel): readonly ExplainStep[] {
   if (match.outcome.kind === "refuse" || match.outcome.route.backend === null) return [];
   const key = match.outcome.route.backend;
   const backend = backendOf(model, key);
@@ -73,7 +81,8 @@ function targetStep({ match }: Decision, model: EdgeModel): readonly ExplainStep
     backend === undefined || backend.draining === 0 ? "" : `${backend.draining} draining`,
   ].filter((part) => part !== "");
   const peers = backend === undefined || backend.peers.length === 0 ? "no peer" : `${backend.peers.length} ready`;
-  return [{ step: "target", value: serviceText(key), why: [peers, ...left].join(", ") }];
+  const target: ExplainStep = { step: "target", value: serviceText(key), why: [peers, ...left].join(", ") };
+  return rewritten === null ? [target] : [{ step: "rewrite", value: rewritten, why: "rewrite-target" }, target];
 }
 
 function candidate({ ingress, host, path, matchType, lost }: Candidate): ExplainCandidate {
@@ -87,6 +96,7 @@ function answerOf(decision: Decision, { httpsPort, model }: ExplainInput, target
     const port = httpsPort === 443 ? "" : `:${httpsPort}`;
     return { kind: "redirect", status, location: `https://${match.host}${port}${target}` };
   }
+  if (status === 302) return { kind: "redirect", status, location: reason };
   if (status !== 200 || outcome.kind === "refuse") return { kind: "refuse", status, reason };
   const key = outcome.route.backend ?? "";
   return { kind: "proxy", service: serviceText(key), peers: (backendOf(model, key)?.peers ?? []).map(peerText) };

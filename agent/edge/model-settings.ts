@@ -9,6 +9,8 @@ export function modelSettings(config: Config): ModelSettings {
   return {
     ingressClasses: ingress.classes,
     classless: ingress.classless,
+    sslRedirect: true,
+    forceSslRedirect: false,
     defaultBackend: ingress.defaultBackend,
     defaultCertificate: ingress.defaultCertificate,
     allowLocalEndpoints: config.endpoints.allowLocal,

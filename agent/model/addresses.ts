@@ -20,6 +20,30 @@ export function parseAddress(text: string): Address | null {
   return { kind: "IPv6", parts: groups, text: formatIPv6(groups) };
 }
 
+/**
+ * An address or a network ("10.1.2.3/8") as a canonical CIDR: bits behind the prefix are 0. null: neither. An
+ * IPv4-mapped IPv6 network of at least 96 bits is the IPv4 network.
+ */
+export function parseCidr(text: string): string | null {
+  const [written = "", length, ...more] = text.split("/");
+  if (more.length > 0) return null;
+  const address = parseAddress(written);
+  if (address === null) return null;
+  const full = address.kind === "IPv4" ? 32 : 128;
+  if (length === undefined) return `${address.text}/${full}`;
+  if (!/^(0|[1-9]\d{0,2})$/.test(length)) return null;
+  const mapped = address.kind === "IPv4" && written.includes(":");
+  const bits = Number(length) - (mapped ? 96 : 0);
+  if (bits < 0 || bits > full) return null;
+  const size = address.kind === "IPv4" ? 8 : 16;
+  const parts = address.parts.map((part, index) => {
+    const kept = Math.min(size, Math.max(0, bits - index * size));
+    return part - (part % 2 ** (size - kept));
+  });
+  const network = address.kind === "IPv4" ? parts.join(".") : formatIPv6(parts);
+  return `${network}/${bits}`;
+}
+
 /** Why an address can never be an endpoint of a Pod or of another machine, or null. */
 export function localReason(address: Address): string | null {
   return address.kind === "IPv4" ? localIPv4(address.parts) : localIPv6(address.parts);

@@ -2,13 +2,28 @@
 // The oldest Ingress wins where two claim the same.
 
 import { shortHash } from "../lib/hash.ts";
-import { type Ingress, type ObjectRef, refOf, refText } from "../objects/objects.ts";
+import { compareText, type Ingress, type ObjectRef, refOf, refText } from "../objects/objects.ts";
 import { printable } from "../objects/readers.ts";
 import { hostServerName } from "./build-server-name.ts";
-import type { BackendKey, BuiltHost, Closed, Host, Problem, Route, RouteKey, Shadowed } from "./edge-model.ts";
+import type {
+  BackendKey,
+  BuiltHost,
+  Closed,
+  Expression,
+  Filter,
+  Host,
+  Problem,
+  Protocol,
+  Route,
+  RouteKey,
+  Shadowed,
+  UpstreamTls,
+} from "./edge-model.ts";
+import { literalExpression, type ParsedExpression, parseExpression } from "./expressions.ts";
 import { ANY_HOST, isBadHostKey } from "./hosts.ts";
-import { type Claim, type Claims, claimsOf, serviceKeyOf } from "./ingress/claims.ts";
+import { type Claim, type Claims, claimsOf } from "./ingress/claims.ts";
 import { closeRoutes, type Closings } from "./ingress/closings.ts";
+import type { Policy } from "./ingress/policy.ts";
 import type { ModelInput, ModelSettings } from "./input.ts";
 import { problemAt, problemOf } from "./problems.ts";
 import { backendKey, findPort } from "./service-port.ts";
@@ -25,51 +40,78 @@ export function buildHost(input: ModelInput, settings: ModelSettings, name: stri
   const routing = all.filter((claims) => claims.routed.has(name));
   const draft: Draft = {
     input,
+    settings,
     name,
-    closings: closeRoutes(routing),
+    // As in ingress-nginx: one regular expression on a host makes expressions of all its paths.
+    regex: routing.some((claims) => claims.paths.get(name)?.some(({ matchType }) => matchType === "Expression")),
+    closings: closeRoutes(name, routing),
     routes: new Map(),
     exact: new Map(),
     prefixes: new Map(),
+    expressions: [],
     owners: new Map(),
     problems,
     shadowed: [],
   };
   for (const claims of routing) for (const claim of claims.paths.get(name) ?? []) addClaim(draft, claims, claim);
-  const fallback = addFallbacks(draft, routing) ?? (name === ANY_HOST ? addEdgeDefault(draft, settings) : null);
+  const fallback = addFallbacks(draft, routing) ?? (name === ANY_HOST ? addEdgeDefault(draft) : null);
   const { serverName, problems: tlsProblems } = hostServerName(input, settings, name, all);
   problems.push(...tlsProblems);
+  const aliasOf = chooseAlias(draft, all, routing);
 
   const routes = [...draft.routes.values()];
   // "_" is there even when nothing routes it: with it the data plane knows that there is no more, and says 404.
-  const routed = routing.length > 0 || name === ANY_HOST;
+  const routed = routing.length > 0 || aliasOf !== null || name === ANY_HOST;
   const host: Host | null = routed
     ? {
         name,
+        aliasOf,
         exact: draft.exact,
         prefixes: draft.prefixes,
+        expressions: inOrder(draft.expressions),
         fallback,
-        // A route without backend is closed for want of one: there is no guard to get around.
-        strictPaths: routes.some((route) => route.closed !== null && route.backend !== null),
+        strictPaths: routes.some(isGuarded),
       }
     : null;
   return { host, routes, serverName, problems, shadowed: draft.shadowed };
 }
 
+/** A route without backend is closed for want of one: there is no guard to get around. */
+function isGuarded({ backend, closed, filters }: Route): boolean {
+  return (closed !== null && backend !== null) || filters.some(({ kind }) => kind === "access");
+}
+
 interface Draft {
   readonly input: ModelInput;
+  readonly settings: ModelSettings;
   readonly name: string;
+  readonly regex: boolean;
   readonly closings: Closings;
   readonly routes: Map<RouteKey, Route>;
   readonly exact: Map<string, RouteKey>;
   readonly prefixes: Map<string, RouteKey>;
+  readonly expressions: WrittenExpression[];
   /** Who has a path: "Exact /a" → its Ingress. */
   readonly owners: Map<string, Ingress>;
   readonly problems: Problem[];
   readonly shadowed: Shadowed[];
 }
 
-function addClaim(draft: Draft, claims: Claims, claim: Claim): void {
+interface WrittenExpression extends Expression {
+  /** The path of the rule: it decides the order. */
+  readonly written: string;
+}
+
+/** Longest first, equal ones in reverse order of their text (ingress-nginx's order of locations). */
+function inOrder(expressions: readonly WrittenExpression[]): readonly Expression[] {
+  return expressions
+    .toSorted((a, b) => b.written.length - a.written.length || compareText(b.written, a.written))
+    .map(({ prefix, pattern, route }) => ({ prefix, pattern, route }));
+}
+
+function addClaim(draft: Draft, claims: Claims, written: Claim): void {
   const { ingress } = claims;
+  const claim: Claim = draft.regex ? { ...written, matchType: "Expression" } : written;
   const slot = `${claim.matchType} ${claim.path}`;
   const owner = draft.owners.get(slot);
   if (owner !== undefined) {
@@ -81,9 +123,39 @@ function addClaim(draft: Draft, claims: Claims, claim: Claim): void {
     return;
   }
   draft.owners.set(slot, ingress);
-  const route = makeRoute(draft, claims, claim, slot);
+  const expression = expressionOf(draft, written);
+  const route = makeRoute(draft, claims, claim, { slot, filters: filtersOf(claims.policy, written, expression) });
   draft.routes.set(route.key, route);
-  (claim.matchType === "Exact" ? draft.exact : draft.prefixes).set(claim.path, route.key);
+  if (expression !== null) {
+    const { prefix, pattern } = expression;
+    draft.expressions.push({ prefix, pattern, route: route.key, written: claim.path });
+  } else {
+    (claim.matchType === "Exact" ? draft.exact : draft.prefixes).set(claim.path, route.key);
+  }
+}
+
+function expressionOf(draft: Draft, claim: Claim): ParsedExpression | null {
+  if (!draft.regex) return null;
+  const parsed = claim.matchType === "Expression" ? parseExpression(claim.path) : null;
+  return parsed?.kind === "expression" ? parsed : literalExpression(claim.path);
+}
+
+/** Guards first, then what ends here, then what changes the path. */
+function filtersOf(policy: Policy, claim: Claim | null, expression: ParsedExpression | null): readonly Filter[] {
+  const filters: Filter[] = policy.access === null ? [] : [policy.access];
+  if (claim === null) return filters;
+  if (policy.appRoot !== null) filters.push({ kind: "app_root", path: policy.appRoot });
+  const { rewrite } = policy;
+  if (rewrite?.kind === "captures" && rewrite.target !== claim.path && expression !== null) {
+    filters.push({ kind: "rewrite", pattern: expression.source, target: rewrite.target });
+  } else if (rewrite?.kind === "old" && expression === null) {
+    filters.push({ kind: "strip", prefix: claim.path, target: rewrite.target });
+  } else if (rewrite?.kind === "old" && expression !== null) {
+    // Without segments there is no telling where the prefix ends but by the expression itself.
+    const target = `${rewrite.target.replace(/\/$/, "")}/$1`;
+    filters.push({ kind: "rewrite", pattern: `${expression.source}/?(.*)`, target });
+  }
+  return filters;
 }
 
 // The default backend of the oldest Ingress of the host that has one. On "_" it stands as a path: as the fallback of
@@ -95,11 +167,14 @@ function addFallbacks(draft: Draft, routing: readonly Claims[]): RouteKey | null
     if (fallback === null) continue;
     const claim: Claim = { host: draft.name, matchType: "Prefix", path: "/", ...fallback };
     if (draft.name === ANY_HOST) {
-      const owner = draft.owners.get("Prefix /");
+      const owner = draft.owners.get(draft.regex ? "Expression /" : "Prefix /");
       // A rule for "/" of the same Ingress comes before its default backend, and that is no conflict.
       if (owner !== ingress) addClaim(draft, claims, claim);
     } else if (winner === null) {
-      const route = makeRoute(draft, claims, claim, "fallback");
+      const route = makeRoute(draft, claims, claim, {
+        slot: "fallback",
+        filters: filtersOf(claims.policy, null, null),
+      });
       draft.routes.set(route.key, route);
       winner = { ingress, key: route.key };
     } else {
@@ -111,10 +186,17 @@ function addFallbacks(draft: Draft, routing: readonly Claims[]): RouteKey | null
   return winner?.key ?? null;
 }
 
-function makeRoute(draft: Draft, claims: Claims, claim: Claim, slot: string): Route {
-  const { ingress } = claims;
+interface RouteParts {
+  readonly slot: string;
+  readonly filters: readonly Filter[];
+}
+
+function makeRoute(draft: Draft, claims: Claims, claim: Claim, { slot, filters }: RouteParts): Route {
+  const { ingress, policy } = claims;
   const { namespace, name } = ingress.meta;
   const backend = resolveBackend(draft, ingress, claim);
+  const protocol = policy.protocol ?? backend.protocol;
+  const tls = resolveTls(draft, claims, backend.key, protocol);
   return {
     key: `${namespace}/${name}/${shortHash(`${draft.name}\n${slot}`)}`,
     ingress: refOf(ingress),
@@ -122,40 +204,143 @@ function makeRoute(draft: Draft, claims: Claims, claim: Claim, slot: string): Ro
     path: claim.path,
     matchType: claim.matchType,
     backend: backend.key,
-    closed: backend.closed ?? draft.closings(ingress),
-    sslRedirect: "certificate",
-    profile: "http",
+    closed: backend.closed ?? draft.closings(ingress) ?? tls.closed,
+    sslRedirect: sslRedirect(draft.settings, policy),
+    filters,
+    protocol,
+    upstreamTls: tls.upstreamTls,
   };
 }
 
-function resolveBackend(
+/** What proxy-ssl-* come to for one route. Authorities that are asked for and not there close it. */
+function resolveTls(
   draft: Draft,
-  ingress: Ingress,
-  { backend, field }: Claim,
-): { readonly key: BackendKey | null; readonly closed: Closed | null } {
+  { ingress, policy }: Claims,
+  backend: BackendKey | null,
+  protocol: Protocol,
+): { readonly upstreamTls: UpstreamTls | null; readonly closed: Closed | null } {
+  const wish = policy.upstreamTls;
+  if (wish === null || (protocol !== "https" && protocol !== "grpcs")) return { upstreamTls: null, closed: null };
+  const { namespace } = ingress.meta;
+  const [, service = ""] = backend?.split("/") ?? [];
+  const name = wish.name ?? `${service}.${namespace}.svc`;
+  if (!wish.verify) return { upstreamTls: { name, verify: null }, closed: null };
+  const authorities =
+    wish.secret === null ? null : (draft.input.secret(`${namespace}/${wish.secret}`)?.authorities ?? null);
+  if (authorities !== null) return { upstreamTls: { name, verify: { authorities, depth: wish.depth } }, closed: null };
+  const reason =
+    wish.secret === null
+      ? "proxy-ssl-verify needs proxy-ssl-secret, a Secret with ca.crt"
+      : `Secret ${namespace}/${wish.secret} of proxy-ssl-secret has no ca.crt with PEM certificates`;
+  draft.problems.push(
+    problemOf(ingress, {
+      code: "secret-invalid",
+      severity: "error",
+      field: 'metadata.annotations["nginx.ingress.kubernetes.io/proxy-ssl-secret"]',
+      message: `${reason}: requests to ${backend ?? "its backend"} get 503`,
+      fix: "create the Secret with the authority's certificate under ca.crt",
+      hosts: [draft.name],
+    }),
+  );
+  return { upstreamTls: null, closed: { reason } };
+}
+
+function sslRedirect(settings: ModelSettings, policy: Policy | null): Route["sslRedirect"] {
+  if (policy?.forceSslRedirect ?? settings.forceSslRedirect) return "always";
+  return (policy?.sslRedirect ?? settings.sslRedirect) ? "certificate" : "never";
+}
+
+// server-alias: this name is decided by the table of another host. A rule or an older alias for the name wins.
+function chooseAlias(draft: Draft, all: readonly Claims[], routing: readonly Claims[]): string | null {
+  const { name, problems } = draft;
+  let winner: { readonly ingress: Ingress; readonly target: string } | null = null;
+  for (const claims of all) {
+    if (!claims.aliases.has(name)) continue;
+    const { ingress } = claims;
+    const [target] = [...claims.routed].filter((host) => host !== ANY_HOST && !host.startsWith("*.")).sort();
+    const owner = routing[0]?.ingress ?? winner?.ingress;
+    if (owner === undefined && target !== undefined) {
+      winner = { ingress, target };
+      continue;
+    }
+    const taken = owner === undefined ? "has no host to be another name of" : `is served by ${refText(refOf(owner))}`;
+    problems.push(
+      problemOf(ingress, {
+        code: "alias-conflict",
+        severity: "error",
+        field: "metadata.annotations[server-alias]",
+        message: `the alias ${name} ${taken}: it is not an alias of this Ingress`,
+        fix: owner === undefined ? "give the Ingress a rule with a host name" : "remove the alias, or the other rule",
+        hosts: [name],
+      }),
+    );
+  }
+  return winner?.target ?? null;
+}
+
+interface ResolvedBackend {
+  readonly key: BackendKey | null;
+  readonly closed: Closed | null;
+  /** By the port's appProtocol. */
+  readonly protocol: Protocol;
+}
+
+function resolveBackend(draft: Draft, ingress: Ingress, { backend, field }: Claim): ResolvedBackend {
   const { input, problems } = draft;
   const say = (code: Problem["code"], at: string, message: string, fix: string): void => {
-    problems.push(problemOf(ingress, { code, severity: "error", field: at, message, fix, hosts: [draft.name] }));
+    const severity = code === "backend-missing" ? "warning" : "error";
+    problems.push(problemOf(ingress, { code, severity, field: at, message, fix, hosts: [draft.name] }));
   };
-  const serviceKey = serviceKeyOf(ingress.meta.namespace, backend);
-  if (serviceKey === null || backend.kind === "resource") {
-    const kind = printable(backend.kind === "resource" ? backend.resourceKind : "", 60);
+  if (backend.kind === "none") {
+    const message = "names no Service: its requests get 503, the other paths are served";
+    say("backend-missing", field, message, "write service: {name: …, port: {number: …}}, or remove the path");
+    return { key: null, closed: { reason: "its rule has no backend" }, protocol: "http" };
+  }
+  if (backend.kind === "resource") {
+    const kind = printable(backend.resourceKind, 60);
     const message = `points to ${kind}, and only Services are served: its requests get 503`;
     say("backend-unsupported", `${field}.resource`, message, "use service: {name: …, port: …} instead");
-    return { key: null, closed: { reason: `its backend is of kind ${kind}, not a Service` } };
+    return { key: null, closed: { reason: `its backend is of kind ${kind}, not a Service` }, protocol: "http" };
   }
+  const serviceKey = `${ingress.meta.namespace}/${backend.service}`;
   const service = input.service(serviceKey);
+  const port = service === undefined ? undefined : findPort(service, backend.port);
   if (service === undefined) {
-    const message = `there is no Service ${serviceKey}: its requests get 503`;
-    say("service-missing", `${field}.service.name`, message, "create the Service, or correct the name");
-  } else if (service.type !== "ExternalName" && findPort(service, backend.port) === undefined) {
-    const has = service.ports.map(({ port, name }) => (name === "" ? `${port}` : `${port} (${printable(name, 63)})`));
+    const elsewhere = input.namespacesOfService(backend.service);
+    const where = elsewhere.length === 0 ? "" : ` (there is one in ${elsewhere.slice(0, 5).join(", ")})`;
+    const message = `there is no Service ${serviceKey}${where}: its requests get 503`;
+    const fix =
+      elsewhere.length === 0
+        ? "create the Service, or correct the name"
+        : "an Ingress reaches Services of its own namespace alone: move one of the two";
+    say("service-missing", `${field}.service.name`, message, fix);
+  } else if (service.type !== "ExternalName" && port === undefined) {
+    const has = service.ports.map(({ port: number, name }) =>
+      name === "" ? `${number}` : `${number} (${printable(name, 63)})`,
+    );
     const message = `Service ${serviceKey} has no TCP port ${backend.port}: its requests get 503`;
     const fix =
       has.length === 0 ? "add the port to the Service" : `use one of its ports: ${has.slice(0, 10).join(", ")}`;
     say("service-port-missing", `${field}.service.port`, message, fix);
   }
-  return { key: backendKey(serviceKey, service, backend.port), closed: null };
+  return {
+    key: backendKey(serviceKey, service, backend.port),
+    closed: null,
+    protocol: protocolOf(port?.appProtocol ?? null),
+  };
+}
+
+const APP_PROTOCOLS: Readonly<Record<string, Protocol>> = {
+  https: "https",
+  "kubernetes.io/wss": "https",
+  "kubernetes.io/h2c": "h2c",
+  grpc: "grpc",
+  grpcs: "grpcs",
+};
+
+/** appProtocol of a Service's port (KEP-3726 names, and what is usual); anything else is http. */
+function protocolOf(appProtocol: string | null): Protocol {
+  return APP_PROTOCOLS[(appProtocol ?? "").toLowerCase()] ?? "http";
 }
 
 function conflict(host: string, claim: { field: string; what: string }, loser: Ingress, winner: Ingress): Problem {
@@ -172,7 +357,8 @@ function conflict(host: string, claim: { field: string; what: string }, loser: I
 }
 
 // settings.defaultBackend: it takes what nothing else takes, on every host.
-function addEdgeDefault(draft: Draft, settings: ModelSettings): RouteKey | null {
+function addEdgeDefault(draft: Draft): RouteKey | null {
+  const { settings } = draft;
   const { defaultBackend } = settings;
   if (defaultBackend === null) return null;
   const [namespace = "", name = ""] = defaultBackend.service.split("/");
@@ -202,8 +388,12 @@ function addEdgeDefault(draft: Draft, settings: ModelSettings): RouteKey | null 
     matchType: "Prefix",
     backend: backendKey(defaultBackend.service, service, defaultBackend.port),
     closed: null,
-    sslRedirect: "certificate",
-    profile: "http",
+    sslRedirect: sslRedirect(settings, null),
+    filters: [],
+    upstreamTls: null,
+    protocol: protocolOf(
+      (service === undefined ? undefined : findPort(service, defaultBackend.port))?.appProtocol ?? null,
+    ),
   };
   draft.routes.set(route.key, route);
   return route.key;

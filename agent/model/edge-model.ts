@@ -45,7 +45,22 @@ export interface Closed {
   readonly reason: string;
 }
 
-export type MatchType = "Exact" | "Prefix";
+/** Expression: a regular expression without regard to case, see expressions.ts. */
+export type MatchType = "Exact" | "Prefix" | "Expression";
+
+/** How a backend is spoken to. `h2c` and `grpc` are HTTP/2 in cleartext, `grpcs` is HTTP/2 over TLS. */
+export type Protocol = "http" | "https" | "grpc" | "grpcs" | "h2c";
+
+/** What a route does beyond balancing, in the order in which it is done: guards first. */
+export type Filter =
+  /** 403 for a client whose address is in `deny`, or not in every list of `allow`. Canonical CIDRs, sorted. */
+  | { readonly kind: "access"; readonly allow: readonly (readonly string[])[]; readonly deny: readonly string[] }
+  /** 302 from exactly "/" to this path. */
+  | { readonly kind: "app_root"; readonly path: string }
+  /** The path becomes `target`, with $1 to $9 from the match of `pattern`. */
+  | { readonly kind: "rewrite"; readonly pattern: string; readonly target: string }
+  /** `prefix` at the start of the path becomes `target`, the rest stays. */
+  | { readonly kind: "strip"; readonly prefix: string; readonly target: string };
 
 export interface Route {
   readonly key: RouteKey;
@@ -57,15 +72,38 @@ export interface Route {
   readonly backend: BackendKey | null;
   /** A route is closed rather than open where a guard is asked for that cannot be kept. */
   readonly closed: Closed | null;
-  /** `certificate`: redirect http to https (308) where the request's host has a certificate. */
-  readonly sslRedirect: "certificate" | "never";
-  readonly profile: "http";
+  /** `certificate`: redirect http to https where the request's host has a certificate; `always`: on every host. */
+  readonly sslRedirect: "certificate" | "always" | "never";
+  readonly filters: readonly Filter[];
+  readonly protocol: Protocol;
+  /** What the handshake with a backend says and asks for; null: nothing, as without TLS. */
+  readonly upstreamTls: UpstreamTls | null;
+}
+
+export interface UpstreamTls {
+  /** The server name that is asked for (SNI), and that a certificate must be for where it is verified. */
+  readonly name: string;
+  /** null: any certificate is taken. */
+  readonly verify: { readonly authorities: string; readonly depth: number } | null;
+}
+
+/** One entry of a host's table of regular expressions. */
+export interface Expression {
+  /** What the path in lower case must start with: a literal the expression begins with, at least "/". */
+  readonly prefix: string;
+  /** A PCRE with its "^", or "" where `prefix` is all there is to match. */
+  readonly pattern: string;
+  readonly route: RouteKey;
 }
 
 /** The match table of one host. Keys of `exact` are paths; keys of `prefixes` paths without trailing slash, "/" for all. */
 export interface Host {
   /** A host name in lower case, "*.example.org", or "_". */
   readonly name: string;
+  /** The host whose table decides instead of this one (server-alias); null: this one's. */
+  readonly aliasOf: string | null;
+  /** In the order in which they are tried. Where there are any, `exact` and `prefixes` are empty. */
+  readonly expressions: readonly Expression[];
   readonly exact: ReadonlyMap<string, RouteKey>;
   readonly prefixes: ReadonlyMap<string, RouteKey>;
   /** The default backend of an Ingress of this host, taken when no path matches; null: the edge's default. */
@@ -112,9 +150,13 @@ export type ProblemCode =
   | "host-invalid" // a host that is no host name
   | "path-invalid" // a path that no request could have
   | "path-conflict" // an older Ingress has this host and path
+  | "alias-invalid" // a server-alias that is no host name, or a regular expression
+  | "alias-conflict" // the name is a host of its own, or an older Ingress has it
   | "annotation-closes-route" // a restricting annotation that is not served: 503 instead of open
+  | "annotation-invalid" // a value that cannot be used
   | "annotation-unsupported" // any other annotation of ingress-nginx that is not served
   | "backend-unsupported" // a backend that is no Service
+  | "backend-missing" // a path without a backend
   | "service-missing"
   | "service-port-missing"
   | "no-endpoints" // the Service has no endpoint that serves

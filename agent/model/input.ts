@@ -8,6 +8,8 @@ export interface ModelInput {
   /** Which ports of a Service the Ingresses name (number or name), sorted; `key` is "<namespace>/<service>". */
   portsInUse(key: string): readonly (number | string)[];
   service(key: string): Service | undefined;
+  /** Namespaces that have a Service of this name, sorted: for a message. */
+  namespacesOfService(name: string): readonly string[];
   /** Sorted by name. */
   endpointSlices(key: string): readonly EndpointSlice[];
   secret(key: string): Secret | undefined;
@@ -26,6 +28,9 @@ export interface ModelSettings {
   /** Class names that are ours, besides IngressClasses whose controller is ours. */
   readonly ingressClasses: readonly string[];
   readonly classless: "auto" | "true" | "false";
+  /** Defaults of the annotations ssl-redirect and force-ssl-redirect. */
+  readonly sslRedirect: boolean;
+  readonly forceSslRedirect: boolean;
   /** "<namespace>/<service>" and port of the default backend; null: 404. */
   readonly defaultBackend: { readonly service: string; readonly port: number | string } | null;
   /** "<namespace>/<secret>" of the default certificate; null: a self-signed one. */

@@ -3,6 +3,8 @@
 
 import { type ObjectRef, refText } from "../objects/objects.ts";
 import type { BuiltHost, EdgeModel, Host, MatchType, Route, RouteKey } from "./edge-model.ts";
+import { expressionMatches } from "./expressions.ts";
+import { isAllowed, rewrittenPath } from "./filters.ts";
 import { ANY_HOST, requestHost, wildcardOf } from "./hosts.ts";
 import { decodePath, normaliseRequestPath, strictPath, withoutParameters } from "./paths.ts";
 
@@ -12,13 +14,18 @@ export interface Request {
   /** Path and query, as the client wrote them. */
   readonly target: string;
 }
+export interface ClientRequest extends Request {
+  readonly secure: boolean;
+  /** The client's address; null: not said, and then lists of addresses are taken as passed. */
+  readonly client: string | null;
+}
 
 /** How a route was found: "default" is the default backend of the edge. */
-export type MatchedBy = "exact" | "prefix" | "fallback" | "default";
+export type MatchedBy = "exact" | "prefix" | "expression" | "fallback" | "default";
 
 export type MatchOutcome =
   | { readonly kind: "route"; readonly route: Route; readonly by: MatchedBy }
-  | { readonly kind: "refuse"; readonly status: 400 | 404; readonly reason: string };
+  | { readonly kind: "refuse"; readonly status: 400 | 404 | 503; readonly reason: string };
 
 export interface Match {
   /** Lower case, without port and trailing dot. */
@@ -53,8 +60,19 @@ export function matchRequest(hosts: ReadonlyMap<string, BuiltHost>, request: Req
   const { path } = normalised;
   const built = tablesFor(hosts, host);
   const [first] = built;
-  const table = first?.host ?? null;
-  const outcome = decide(hosts, table, { host, path, target: request.target });
+  const named = first?.host ?? null;
+  const aliasOf = named?.aliasOf ?? null;
+  const table = aliasOf === null ? named : (hosts.get(aliasOf)?.host ?? null);
+  if (named !== null && (table === null || table.aliasOf !== null)) {
+    const outcome = {
+      kind: "refuse",
+      status: 503,
+      reason: `${named.name} is an alias of a host that is not there`,
+    } as const;
+    return { host, path, table: named.name, outcome, candidates: [] };
+  }
+  if (named !== table && table !== null) built.unshift(...tablesFor(hosts, table.name).slice(0, 1));
+  const outcome = decide(hosts, { table, exactly: named?.name === host }, { host, path, target: request.target });
   const winner = outcome.kind === "route" ? outcome : null;
   const candidates = built.flatMap(({ host: own, routes, shadowed }) =>
     own === null
@@ -78,27 +96,38 @@ function candidateOf(
 /** What the client gets: 200 stands for whatever the backend answers. */
 export interface Decision {
   readonly match: Match;
-  readonly status: 200 | 308 | 400 | 404 | 503;
+  readonly status: 200 | 302 | 308 | 400 | 403 | 404 | 503;
+  /** Why; of a redirect within the host (302), where to. */
   readonly reason: string;
+  /** The path that the backend is asked for, decoded, where a filter changes it; else null. */
+  readonly rewritten: string | null;
 }
 
-/** The whole decision about a request: match, then closed routes, then the redirect to https, then peers. */
-export function decideRequest(model: EdgeModel, request: Request & { readonly secure: boolean }): Decision {
+/** The whole decision: match, closed routes, guards, the redirect to https, other redirects, peers. */
+export function decideRequest(model: EdgeModel, request: ClientRequest): Decision {
   const match = matchRequest(model.hosts, request);
+  const answer = (status: Decision["status"], reason: string): Decision => ({ match, status, reason, rewritten: null });
   const { outcome, host, path } = match;
-  if (outcome.kind === "refuse") return { match, status: outcome.status, reason: outcome.reason };
+  if (outcome.kind === "refuse") return answer(outcome.status, outcome.reason);
   const { route } = outcome;
-  if (route.closed !== null) return { match, status: 503, reason: route.closed.reason };
-  if (!request.secure && route.sslRedirect === "certificate" && !isAcmeChallenge(path)) {
-    const serverName = serverNameOf(model.hosts, host);
-    if (serverName !== null) return { match, status: 308, reason: `${serverName} has a certificate` };
+  if (route.closed !== null) return answer(503, route.closed.reason);
+  for (const filter of route.filters) {
+    if (filter.kind !== "access" || request.client === null) continue;
+    if (!isAllowed(filter, request.client)) return answer(403, `${request.client} is not let through by its lists`);
   }
+  if (!request.secure && route.sslRedirect !== "never" && !isAcmeChallenge(path)) {
+    const serverName = serverNameOf(model.hosts, host);
+    if (serverName !== null) return answer(308, `${serverName} has a certificate`);
+    if (route.sslRedirect === "always") return answer(308, "force-ssl-redirect");
+  }
+  const appRoot = route.filters.find((filter) => filter.kind === "app_root");
+  if (appRoot !== undefined && path === "/") return answer(302, appRoot.path);
   const [namespace = "", service = ""] = (route.backend ?? "").split("/");
   const backends = model.backends.get(`${namespace}/${service}`)?.backends ?? [];
   const backend = backends.find((candidate) => candidate.key === route.backend);
-  if (backend === undefined) return { match, status: 503, reason: "the route has no backend" };
-  if (backend.peers.length === 0) return { match, status: 503, reason: backend.reason ?? "no peers" };
-  return { match, status: 200, reason: "" };
+  if (backend === undefined) return answer(503, "the route has no backend");
+  if (backend.peers.length === 0) return answer(503, backend.reason ?? "no peers");
+  return { match, status: 200, reason: "", rewritten: rewrittenPath(route.filters, path) };
 }
 
 /** The server name (exact, else wildcard) that a host's handshakes get, or null where only the default is left. */
@@ -115,7 +144,7 @@ function isAcmeChallenge(path: string): boolean {
 }
 
 // The hosts with a table that cover a name, most exact first: only the first counts.
-function tablesFor(hosts: ReadonlyMap<string, BuiltHost>, host: string): readonly BuiltHost[] {
+function tablesFor(hosts: ReadonlyMap<string, BuiltHost>, host: string): BuiltHost[] {
   const names = new Set([host, wildcardOf(host) ?? host, ANY_HOST]);
   return [...names].flatMap((name) => {
     const built = hosts.get(name);
@@ -125,10 +154,10 @@ function tablesFor(hosts: ReadonlyMap<string, BuiltHost>, host: string): readonl
 
 function decide(
   hosts: ReadonlyMap<string, BuiltHost>,
-  table: Host | null,
+  { table, exactly }: { readonly table: Host | null; readonly exactly: boolean },
   { host, path, target }: { readonly host: string; readonly path: string; readonly target: string },
 ): MatchOutcome {
-  if (table?.name !== host && !isHostName(host)) return { kind: "refuse", status: 400, reason: "not a host name" };
+  if (!exactly && !isHostName(host)) return { kind: "refuse", status: 400, reason: "not a host name" };
   if (table === null) return { kind: "refuse", status: 404, reason: "no Ingress has this host" };
   const strict = table.strictPaths ? strictFault(table, path, target) : null;
   if (strict !== null) return { kind: "refuse", status: 400, reason: `a guarded host, and the path has ${strict}` };
@@ -147,6 +176,8 @@ interface Found {
 
 /** The route of a path in one host's table, without fallbacks. */
 function matchPath(table: Host, path: string): Found | null {
+  const expression = table.expressions.find((candidate) => expressionMatches(candidate, path));
+  if (expression !== undefined) return { host: table.name, key: expression.route, by: "expression" };
   const exact = table.exact.get(path);
   if (exact !== undefined) return { host: table.name, key: exact, by: "exact" };
   // From the longest prefix of whole segments to "/".
@@ -189,13 +220,21 @@ interface Judged {
   readonly winner: { readonly route: Route; readonly by: MatchedBy } | null;
 }
 
-function whyLost(route: Route, own: Host, { table, path, winner }: Judged): string | null {
+function whyLost(route: Route, own: Host, judged: Judged): string | null {
+  const { table, path, winner } = judged;
   if (winner !== null && winner.route.key === route.key) return null;
   if (own.name !== table?.name && own.fallback !== route.key) return `host ${table?.name ?? ""} is more exact`;
   if (own.fallback === route.key) return winner === null ? "the request is refused" : "only when no path matches";
+  if (route.matchType === "Expression") return whyExpressionLost(route, own, judged);
   if (route.matchType === "Exact" && route.path !== path) return `the path is not exactly ${route.path}`;
   const inside = route.path === "/" || path === route.path || path.startsWith(`${route.path}/`);
   if (!inside) return `the path is not under ${route.path}`;
   if (winner === null) return "the request is refused";
   return winner.by === "exact" ? "an exact path wins" : `${winner.route.path} is longer`;
+}
+
+function whyExpressionLost(route: Route, own: Host, { path, winner }: Judged): string {
+  const expression = own.expressions.find((candidate) => candidate.route === route.key);
+  if (expression === undefined || !expressionMatches(expression, path)) return "the path does not match";
+  return winner === null ? "the request is refused" : `${winner.route.path} comes before it: longer ones do`;
 }

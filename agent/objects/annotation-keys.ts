@@ -6,8 +6,8 @@ import { editDistance } from "../lib/spelling.ts";
 /** The key of the class annotation that is older than spec.ingressClassName. */
 export const CLASS_ANNOTATION = "kubernetes.io/ingress.class";
 
-/** Prefixes under which the names of ingress-nginx are looked up. */
-const PREFIXES = ["nginx.ingress.kubernetes.io", "ingress.kubernetes.io", "headgate.dev"] as const;
+/** Prefixes under which the names of ingress-nginx are looked up; where several have one name, the first decides. */
+export const PREFIXES = ["headgate.dev", "nginx.ingress.kubernetes.io", "ingress.kubernetes.io"] as const;
 export type Prefix = (typeof PREFIXES)[number];
 
 /** An annotation's key, taken apart. `exact`: the prefix is spelt as it should be. */

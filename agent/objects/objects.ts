@@ -43,7 +43,11 @@ export interface ResourceBackend {
   readonly resourceKind: string;
   readonly name: string;
 }
-export type IngressBackend = ServiceBackend | ResourceBackend;
+/** A path whose backend names nothing: templates and old API servers let it through. */
+export interface NoBackend {
+  readonly kind: "none";
+}
+export type IngressBackend = ServiceBackend | ResourceBackend | NoBackend;
 
 export type PathType = "Exact" | "Prefix" | "ImplementationSpecific";
 
@@ -145,6 +149,8 @@ export interface Secret {
   /** Where the Secret had a good pair before, that one: a bad one that came after it is in `refused`. */
   readonly keyPair: KeyPair;
   readonly refused: BadKeyPair | null;
+  /** ca.crt: authorities that certificates are held against, PEM; null: there are none. */
+  readonly authorities: string | null;
 }
 
 export type KubernetesObject = Ingress | IngressClass | Service | EndpointSlice | Secret;

@@ -33,7 +33,7 @@ const readPath: Reader<IngressPath> = (value, field, reading) =>
 const readPathFields = record({
   path: text(""),
   pathType: word(PATH_TYPES, null),
-  backend: required(readBackend, "backend: {service: {name: …, port: {number: …}}}"),
+  backend: readBackend,
 });
 const readRuleFields = record({
   host: text(""),
@@ -112,11 +112,13 @@ function servicePort(value: unknown, field: string, reading: Reading): number | 
 
 function readBackend(value: unknown, field: string, reading: Reading): IngressBackend {
   const before = reading.faults.length;
+  if (isRecord(value) && isRecord(value["service"]) && value["service"]["name"] === "") return { kind: "none" };
   const backend = readBackendFields(hintOldFields(value, field, reading), field, reading);
   const { service, resource } = backend;
-  if (reading.faults.length === before && (service === null) === (resource === null)) {
-    const message = service === null ? "has neither service nor resource" : "has both service and resource";
-    fault(reading, field, message, "write service: {name: …, port: {number: …}}");
+  // Templates and old API servers let it through; it must not cost the other paths.
+  if (service === null && resource === null) return { kind: "none" };
+  if (reading.faults.length === before && service !== null && resource !== null) {
+    fault(reading, field, "has both service and resource", "write service: {name: …, port: {number: …}}");
   }
   if (service === null && resource !== null) {
     return { kind: "resource", apiGroup: resource.apiGroup, resourceKind: resource.kind, name: resource.name };

@@ -151,7 +151,13 @@ const readSecretFields = record({
 
 function readSecret(raw: unknown, { meta }: ReadMeta, reading: Reading, inspect: InspectKeyPair): Secret {
   const secret = readSecretFields(raw, "", reading);
-  const trimmed = { kind: "Secret", meta: { ...meta, annotations: {} }, type: secret.type, refused: null } as const;
+  const trimmed = {
+    kind: "Secret",
+    meta: { ...meta, annotations: {} },
+    type: secret.type,
+    refused: null,
+    authorities: authoritiesOf(secret),
+  } as const;
   // Nothing is worth a look into a key pair when the object is refused anyway.
   if (reading.faults.length > 0) return { ...trimmed, keyPair: missing("tls.crt") };
   const certificate = dataOf(secret, "tls.crt");
@@ -162,7 +168,17 @@ function readSecret(raw: unknown, { meta }: ReadMeta, reading: Reading, inspect:
 }
 
 type SecretData = Pick<ReturnType<typeof readSecretFields>, "data" | "stringData">;
-type TlsField = "tls.crt" | "tls.key";
+type TlsField = "tls.crt" | "tls.key" | "ca.crt";
+
+const AUTHORITIES_LENGTH_MAX = 262_144;
+/** PEM certificates and nothing else that OpenSSL could take for something. */
+const AUTHORITIES = /^(\s*(#[^\n]*\n)?-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----)+\s*$/;
+
+function authoritiesOf(secret: SecretData): string | null {
+  const text = dataOf(secret, "ca.crt");
+  if (typeof text !== "string" || text.length > AUTHORITIES_LENGTH_MAX) return null;
+  return AUTHORITIES.test(text) ? text : null;
+}
 
 // stringData wins over data, as in the API server.
 function dataOf({ data, stringData }: SecretData, field: TlsField): string | KeyPair {

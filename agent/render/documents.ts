@@ -1,6 +1,8 @@
 // Documents: what the data plane is told, as docs/dataplane-api.md and lua/schema/document.schema.json have it.
 
+import { shortHash } from "../lib/hash.ts";
 import type { Backend, Certificate, Host, Route, ServerName } from "../model/edge-model.ts";
+import type { VerifiedProfile } from "./files.ts";
 
 /** The schema this agent speaks; the data plane says its own in GET /v1/state. */
 export const SCHEMA = 1;
@@ -110,10 +112,10 @@ export function renderRoute(route: Route): RenderedDocument {
     ingress: route.ingress.name,
     service: route.backend === null ? "" : (route.backend.split("/")[1] ?? ""),
     path: route.path,
-    profile: route.profile,
+    profile: profileOf(route).name,
     backends: route.backend === null ? [] : [{ backend: route.backend, weight: 1 }],
     ssl_redirect: route.sslRedirect,
-    filters: [],
+    filters: filtersOf(route),
     closed: route.closed === null ? "" : route.closed.reason,
     timeouts: DEFAULT_TIMEOUTS,
     retry: DEFAULT_RETRY,
@@ -121,10 +123,32 @@ export function renderRoute(route: Route): RenderedDocument {
   return rendered("route", route.key, value);
 }
 
+/**
+ * The profile of a route, and what the configuration must hold for it where it is not one of those that are always
+ * there. Named by what is in it, so equal wishes are one profile and no text of a tenant is part of its name.
+ */
+export function profileOf({ protocol, upstreamTls }: Route): {
+  readonly name: string;
+  readonly verified: VerifiedProfile | null;
+} {
+  // HTTP/2 in cleartext is what the gRPC module speaks.
+  if (protocol === "h2c") return { name: "grpc", verified: null };
+  if (upstreamTls === null || (protocol !== "https" && protocol !== "grpcs")) return { name: protocol, verified: null };
+  const { verify } = upstreamTls;
+  if (verify === null) return { name: `${protocol}-named`, verified: null };
+  const { authorities, depth } = verify;
+  const name = `${protocol}-${shortHash(`${depth}\n${authorities}`)}`;
+  return { name, verified: { name, protocol, authorities, verifyDepth: depth } };
+}
+
+function filtersOf({ filters, upstreamTls }: Route): readonly FilterValue[] {
+  return upstreamTls === null ? filters : [...filters, { kind: "upstream_tls_name", name: upstreamTls.name }];
+}
+
 export function renderHost(host: Host): RenderedDocument {
   const value: HostValue = {
-    alias: "",
-    expressions: [],
+    alias: host.aliasOf ?? "",
+    expressions: host.expressions,
     exact: Object.fromEntries(host.exact),
     prefixes: Object.fromEntries(host.prefixes),
     fallback: host.fallback ?? "",

@@ -13,6 +13,8 @@ export class IngressIndex {
   readonly #byHost: Users = new Map();
   readonly #byService: Users = new Map();
   readonly #bySecret: Users = new Map();
+  /** Name of a Service → "<namespace>/<name>" of those in use. */
+  readonly #serviceNames = new Map<string, Set<string>>();
   readonly #dirty: Dirty;
   readonly #onSecrets: () => void;
 
@@ -30,12 +32,18 @@ export class IngressIndex {
     const namedBefore = [...secrets].filter((secret) => this.#bySecret.has(secret));
     if (old !== null) {
       for (const host of old.hosts) remove(this.#byHost, host, key);
-      for (const service of old.services.keys()) remove(this.#byService, service, key);
+      for (const service of old.services.keys()) {
+        remove(this.#byService, service, key);
+        this.#nameService(service);
+      }
       for (const secret of old.secrets.keys()) remove(this.#bySecret, secret, key);
     }
     if (now !== null) {
       for (const host of now.hosts) add(this.#byHost, host, key, now);
-      for (const service of now.services.keys()) add(this.#byService, service, key, now);
+      for (const service of now.services.keys()) {
+        add(this.#byService, service, key, now);
+        this.#nameService(service);
+      }
       for (const secret of now.secrets.keys()) add(this.#bySecret, secret, key, now);
     }
     this.#dirtyDifference(old, now);
@@ -74,6 +82,11 @@ export class IngressIndex {
     return hosts;
   }
 
+  /** Services in use of any namespace that have this name. */
+  servicesNamed(name: string): Iterable<string> {
+    return this.#serviceNames.get(name) ?? [];
+  }
+
   usesService(service: string): boolean {
     return this.#byService.has(service);
   }
@@ -88,6 +101,15 @@ export class IngressIndex {
   }
   secrets(): Iterable<string> {
     return this.#bySecret.keys();
+  }
+
+  #nameService(service: string): void {
+    const name = service.slice(service.indexOf("/") + 1);
+    const used = this.#serviceNames.get(name) ?? new Set<string>();
+    if (this.#byService.has(service)) used.add(service);
+    else used.delete(service);
+    if (used.size === 0) this.#serviceNames.delete(name);
+    else this.#serviceNames.set(name, used);
   }
 
   #dirtyDifference(old: Claims | null, now: Claims | null): void {

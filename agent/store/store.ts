@@ -38,6 +38,8 @@ export class Store implements ModelInput {
   readonly #options: StoreOptions;
   readonly #ingresses = new Map<string, Ingress>();
   readonly #services = new Map<string, Service>();
+  /** Name of a Service → namespaces that have one. */
+  readonly #namespacesOfService = new Map<string, Set<string>>();
   readonly #secrets = new Map<string, Secret>();
   readonly #slices = new Map<string, EndpointSlice>();
   /** "<namespace>/<service>" → names of its slices → slice. */
@@ -131,6 +133,10 @@ export class Store implements ModelInput {
 
   service(key: string): Service | undefined {
     return this.#services.get(key);
+  }
+
+  namespacesOfService(name: string): readonly string[] {
+    return [...(this.#namespacesOfService.get(name) ?? [])].sort();
   }
 
   endpointSlices(key: string): readonly EndpointSlice[] {
@@ -301,11 +307,26 @@ export class Store implements ModelInput {
   }
 
   #setService(key: string, service: Service | null): void {
+    const isNew = !this.#services.has(key);
     if (!replaceIn(this.#services, key, service)) return;
+    if (isNew || service === null) this.#noteService(key, service !== null);
     const isDefault = this.#options.settings.defaultBackend?.service === key;
     if (!isDefault && !this.#index.usesService(key)) return;
     this.#mark(`backend:${key}`);
     for (const host of this.hostsOfService(key)) this.#mark(`host:${host}`);
+  }
+
+  // Ingresses that name a Service of this name in vain say where there is one.
+  #noteService(key: string, exists: boolean): void {
+    const [namespace = "", name = ""] = key.split("/");
+    const namespaces = this.#namespacesOfService.get(name) ?? new Set<string>();
+    if (exists) namespaces.add(namespace);
+    else namespaces.delete(namespace);
+    if (namespaces.size === 0) this.#namespacesOfService.delete(name);
+    else this.#namespacesOfService.set(name, namespaces);
+    for (const used of this.#index.servicesNamed(name)) {
+      if (!this.#services.has(used)) for (const host of this.hostsOfService(used)) this.#mark(`host:${host}`);
+    }
   }
 
   #setSlice(key: string, slice: EndpointSlice | null): void {

@@ -15,6 +15,7 @@ import { buildCertificate } from "../../agent/model/build-certificate.ts";
 import { buildHost } from "../../agent/model/build-host.ts";
 import type { BuiltBackends, BuiltCertificate, BuiltHost, EdgeModel } from "../../agent/model/edge-model.ts";
 import type { ModelSettings } from "../../agent/model/input.ts";
+import { ANNOTATIONS } from "../../agent/model/ingress/annotations.ts";
 import { allKeys } from "../../agent/model/keys.ts";
 import type { Ingress, IngressBackend, KubernetesObject } from "../../agent/objects/objects.ts";
 import { trimObject } from "../../agent/objects/trim.ts";
@@ -23,10 +24,16 @@ import { Store } from "../../agent/store/store.ts";
 export interface RoutingExpectation {
   readonly ingress?: string | null;
   readonly path?: string;
-  readonly status: 200 | 308 | 400 | 404 | 503;
+  readonly status: 200 | 302 | 308 | 400 | 403 | 404 | 503;
+  /** The path (with query) that the backend is asked for, where it is not the client's; encoded. */
+  readonly sent?: string;
+  /** Location of a redirect. */
+  readonly location?: string;
 }
 export interface RoutingRequest {
   readonly url: string;
+  /** The client's address, where it matters. */
+  readonly client?: string;
   readonly expect: RoutingExpectation;
 }
 export interface RoutingCase {
@@ -47,6 +54,8 @@ export function requestOf(url: string): { readonly secure: boolean; readonly hos
 const SETTINGS: ModelSettings = {
   ingressClasses: ["headgate"],
   classless: "true",
+  sslRedirect: true,
+  forceSslRedirect: false,
   defaultBackend: null,
   defaultCertificate: null,
   allowLocalEndpoints: true,
@@ -68,6 +77,33 @@ export function loadRoutingCases(): readonly RoutingCase[] {
       return readCase(document.toJS(), file, index);
     });
   });
+}
+
+/**
+ * One case of all annotations that restrict and are not served, a host each, under both prefixes: none answers 200.
+ * A file could not keep up with the table.
+ */
+export function restrictingCase(): RoutingCase {
+  const names = [...ANNOTATIONS].filter(([, rule]) => rule.effect === "restricting" && !rule.served);
+  const keys = names.flatMap(([name]) => [`nginx.ingress.kubernetes.io/${name}`, `ingress.kubernetes.io/${name}`]);
+  const host = (index: number): string => `h${index}.example`;
+  const backend = { service: { name: "web", port: { number: 80 } } };
+  return {
+    file: "table",
+    name: "each annotation that restricts and is not served closes its route",
+    settings: SETTINGS,
+    ingresses: keys.map((key, index) => {
+      const raw = {
+        metadata: { name: `i${index}`, annotations: { [key]: "some value" } },
+        spec: { rules: [{ host: host(index), http: { paths: [{ path: "/", pathType: "Prefix", backend }] } }] },
+      };
+      return readIngress(raw, key, index);
+    }),
+    requests: keys.map((_key, index) => ({
+      url: `http://${host(index)}/`,
+      expect: { ingress: `shop/i${index}`, status: 503 },
+    })),
+  };
 }
 
 /** The model of a case, with `endpoint` behind every Service. */

@@ -1,8 +1,10 @@
-// Every annotation of ingress-nginx (controller 1.15: 136 names and 2 aliases), with what it means when it is not
-// served. One table: a name that is served moves out of here and nothing else has to know.
+// Every annotation of ingress-nginx (controller 1.15: 136 names and 2 aliases) and those of its past that still stand
+// in manifests, with what it means here. One table: a name that gets served changes its row and nothing else has to
+// know.
 
 /**
- * - `restricting`: without it, requests would get through that it keeps out or slows down. Its routes are closed.
+ * - `restricting`: without it, requests would get through that it keeps out or slows down. Not served, or with a
+ *   value that cannot be used, it closes its routes.
  * - `plain`: without it, the request is served in another way. A warning.
  * - `alternative`: its Ingress is an alternative to another one (canary) and gets no traffic of its own.
  */
@@ -10,6 +12,8 @@ export type AnnotationEffect = "restricting" | "plain" | "alternative";
 
 export interface AnnotationRule {
   readonly effect: AnnotationEffect;
+  /** policy.ts reads its value. */
+  readonly served: boolean;
   /** In ingress-nginx it holds for all paths of the Ingress's hosts, also for those of other Ingresses. */
   readonly wholeHost: boolean;
   /**
@@ -17,16 +21,37 @@ export interface AnnotationRule {
    * itself would do nothing at all; an empty allow list, "optional" client certificates or the like are not harmless.
    */
   readonly off: readonly string[];
+  /** What to do instead, for one that is not served. In the imperative. */
+  readonly instead: string;
 }
+
+/** What policy.ts serves, with its effect. */
+const SERVED: Readonly<Record<string, AnnotationEffect>> = {
+  "allowlist-source-range": "restricting",
+  "whitelist-source-range": "restricting",
+  "denylist-source-range": "restricting",
+  "app-root": "plain",
+  "backend-protocol": "plain",
+  "force-ssl-redirect": "plain",
+  // Sent unverified, a request would trust a backend that its owner does not.
+  "proxy-ssl-name": "restricting",
+  "proxy-ssl-secret": "restricting",
+  "proxy-ssl-server-name": "plain",
+  "proxy-ssl-verify": "restricting",
+  "proxy-ssl-verify-depth": "restricting",
+  "rewrite-target": "plain",
+  // Before backend-protocol (0.21); "true" meant https.
+  "secure-backends": "plain",
+  "server-alias": "plain",
+  "ssl-redirect": "plain",
+  "use-regex": "plain",
+};
 
 const ZERO = ["0"] as const;
 const FALSE = ["false"] as const;
 const BLANK = [""] as const;
 
 const RESTRICTING: Readonly<Record<string, readonly string[]>> = {
-  "allowlist-source-range": [],
-  "whitelist-source-range": [],
-  "denylist-source-range": [],
   "auth-always-set-cookie": [],
   "auth-cache-duration": [],
   "auth-cache-key": [],
@@ -78,46 +103,113 @@ const RESTRICTING: Readonly<Record<string, readonly string[]>> = {
   "lua-resty-waf": ["inactive"],
 };
 
-const PLAIN = `
-  affinity affinity-canary-behavior affinity-mode app-root backend-protocol canary-by-cookie canary-by-header
-  canary-by-header-pattern canary-by-header-value canary-weight canary-weight-total client-body-buffer-size
-  connection-proxy-header cors-allow-credentials cors-allow-headers cors-allow-methods cors-allow-origin
-  cors-expose-headers cors-max-age custom-headers custom-http-errors default-backend disable-proxy-intercept-errors
-  enable-access-log enable-cors enable-opentelemetry enable-rewrite-log fastcgi-index fastcgi-params-configmap
-  force-ssl-redirect from-to-www-redirect http2-push-preload load-balance mirror-host mirror-request-body
-  mirror-target opentelemetry-operation-name opentelemetry-trust-incoming-span permanent-redirect
-  permanent-redirect-code preserve-trailing-slash proxy-body-size proxy-buffer-size proxy-buffering
-  proxy-buffers-number proxy-busy-buffers-size proxy-connect-timeout proxy-cookie-domain proxy-cookie-path
-  proxy-http-version proxy-max-temp-file-size proxy-next-upstream proxy-next-upstream-timeout
-  proxy-next-upstream-tries proxy-read-timeout proxy-redirect-from proxy-redirect-to proxy-request-buffering
-  proxy-send-timeout proxy-ssl-ciphers proxy-ssl-name proxy-ssl-protocols proxy-ssl-secret proxy-ssl-server-name
-  proxy-ssl-verify proxy-ssl-verify-depth relative-redirects rewrite-target server-alias service-upstream
-  session-cookie-change-on-failure session-cookie-conditional-samesite-none session-cookie-domain
-  session-cookie-expires session-cookie-max-age session-cookie-name session-cookie-path session-cookie-samesite
-  session-cookie-secure ssl-ciphers ssl-passthrough ssl-prefer-server-ciphers ssl-redirect temporal-redirect
-  temporal-redirect-code upstream-hash-by upstream-hash-by-subset upstream-hash-by-subset-size upstream-vhost
-  use-port-in-redirects use-regex x-forwarded-prefix
-`;
+const INSTEAD_RESTRICTING = "remove it, or leave this Ingress to a controller that serves it";
+const PROXY_SETTINGS = "set it for all routes in the configuration file (section `proxy`), and remove it";
+const HEADERS = "let the application set the header";
+const REDIRECTS = "redirect in the application, or by an Ingress whose backend answers the redirect";
+const SESSIONS = "keep sessions in a store that all Pods share, or run one Pod";
+const UPSTREAM_TLS = "TLS 1.2 and 1.3 with OpenSSL's ciphers are spoken to backends";
+const NOTHING = "remove it";
+
+/** Advice → names: what is served in another way without them. */
+const PLAIN: readonly (readonly [instead: string, names: string])[] = [
+  [
+    SESSIONS,
+    `affinity affinity-canary-behavior affinity-mode session-cookie-change-on-failure
+     session-cookie-conditional-samesite-none session-cookie-domain session-cookie-expires session-cookie-max-age
+     session-cookie-name session-cookie-path session-cookie-samesite session-cookie-secure`,
+  ],
+  [
+    "it belongs to `canary`, which is not served yet",
+    `canary-by-cookie canary-by-header canary-by-header-pattern canary-by-header-value canary-weight
+     canary-weight-total`,
+  ],
+  [
+    "set it for all hosts in the configuration file (section `http`), and remove it",
+    "client-body-buffer-size proxy-body-size",
+  ],
+  [
+    PROXY_SETTINGS,
+    `proxy-buffer-size proxy-buffering proxy-buffers-number proxy-busy-buffers-size proxy-connect-timeout
+     proxy-next-upstream proxy-next-upstream-timeout proxy-next-upstream-tries proxy-read-timeout
+     proxy-send-timeout proxy-request-buffering proxy-max-temp-file-size`,
+  ],
+  [
+    HEADERS,
+    `connection-proxy-header cors-allow-credentials cors-allow-headers cors-allow-methods cors-allow-origin
+     cors-expose-headers cors-max-age custom-headers enable-cors proxy-cookie-domain proxy-cookie-path
+     proxy-redirect-from proxy-redirect-to upstream-vhost x-forwarded-prefix http2-push-preload`,
+  ],
+  ["let the application answer its own errors", "custom-http-errors default-backend disable-proxy-intercept-errors"],
+  [
+    "the access log is one for all hosts: set it in the configuration file (`nginx.accessLog`)",
+    "enable-access-log enable-rewrite-log",
+  ],
+  [
+    "X-Request-ID is handed to backends; trace there",
+    "enable-opentelemetry opentelemetry-operation-name opentelemetry-trust-incoming-span",
+  ],
+  ["put a web server that speaks HTTP before the FastCGI program", "fastcgi-index fastcgi-params-configmap"],
+  [
+    REDIRECTS,
+    `from-to-www-redirect permanent-redirect permanent-redirect-code relative-redirects temporal-redirect
+     temporal-redirect-code use-port-in-redirects`,
+  ],
+  ["the https redirect keeps the path as it is, also its last slash", "preserve-trailing-slash"],
+  [
+    "requests are balanced by round robin",
+    "load-balance upstream-hash-by upstream-hash-by-subset upstream-hash-by-subset-size",
+  ],
+  ["annotate the Service with `headgate.dev/endpoints: clusterIP`", "service-upstream"],
+  ["copy traffic in the application", "mirror-host mirror-request-body mirror-target"],
+  ["backends are asked with HTTP/1.1", "proxy-http-version"],
+  [UPSTREAM_TLS, "proxy-ssl-ciphers proxy-ssl-protocols"],
+  [
+    "set it for all hosts in the configuration file (section `tls`), and remove it",
+    "ssl-ciphers ssl-prefer-server-ciphers",
+  ],
+  ["end TLS here with the host's certificate, or forward its port at the firewall", "ssl-passthrough"],
+];
 
 // The TLS handshake and a server block know no paths.
 function holdsForWholeHost(name: string): boolean {
   return name.startsWith("auth-tls-") || name === "server-snippet";
 }
 
+type Row = [string, AnnotationRule];
+
 /** The table, by the name after the prefix. */
 export const ANNOTATIONS: ReadonlyMap<string, AnnotationRule> = new Map<string, AnnotationRule>([
-  ...Object.entries(RESTRICTING).map(([name, off]): [string, AnnotationRule] => [
+  ...Object.entries(SERVED).map(([name, effect]): Row => [
     name,
-    { effect: "restricting", wholeHost: holdsForWholeHost(name), off },
+    { effect, served: true, wholeHost: false, off: [], instead: NOTHING },
   ]),
-  ...PLAIN.trim()
-    .split(/\s+/)
-    .map((name): [string, AnnotationRule] => [name, { effect: "plain", wholeHost: false, off: [] }]),
-  ["canary", { effect: "alternative", wholeHost: false, off: FALSE }],
+  ...Object.entries(RESTRICTING).map(([name, off]): Row => [
+    name,
+    { effect: "restricting", served: false, wholeHost: holdsForWholeHost(name), off, instead: INSTEAD_RESTRICTING },
+  ]),
+  ...PLAIN.flatMap(([instead, names]) =>
+    names
+      .trim()
+      .split(/\s+/)
+      .map((name): Row => [name, { effect: "plain", served: false, wholeHost: false, off: [], instead }]),
+  ),
+  [
+    "canary",
+    {
+      effect: "alternative",
+      served: false,
+      wholeHost: false,
+      off: FALSE,
+      instead: "remove it to serve this Ingress by itself, or remove the Ingress",
+    },
+  ],
 ]);
 
 /** The names whose near misspellings count as themselves. */
-export const RESTRICTING_NAMES: readonly string[] = Object.keys(RESTRICTING);
+export const RESTRICTING_NAMES: readonly string[] = [...ANNOTATIONS]
+  .filter(([, rule]) => rule.effect === "restricting")
+  .map(([name]) => name);
 
 // What a name that no version of ingress-nginx had must not look like, to be served without it.
 const FAMILIES = [

@@ -1,14 +1,19 @@
 // What one Ingress claims, read from it alone: hosts, paths, certificates, guards, and which Services and Secrets it
 // needs. The store indexes by it, buildHost decides between the claims of several Ingresses.
 
-import type { Ingress, IngressBackend, IngressTls } from "../../objects/objects.ts";
+import type { Ingress, IngressBackend, IngressPath, IngressTls } from "../../objects/objects.ts";
 import type { MatchType, Problem } from "../edge-model.ts";
+import { parseExpression } from "../expressions.ts";
 import { ANY_HOST, hostKey, parseHost } from "../hosts.ts";
 import { parseRulePath } from "../paths.ts";
 import { problemOf } from "../problems.ts";
-import { type Guards, readGuards } from "./guards.ts";
+import { type AnnotationRemark, type Guards, readGuards } from "./guards.ts";
+import { type Policy, readPolicy } from "./policy.ts";
 
-/** A path of a host, and the backend it should go to. `field` is the path of the backend in the object. */
+/**
+ * A path of a host, and the backend it should go to. `field` is the path of the backend in the object.
+ * `path` of an Expression is as written.
+ */
 export interface Claim {
   readonly host: string;
   readonly matchType: MatchType;
@@ -41,6 +46,11 @@ export interface Claims {
   /** All entries of `tls` with a Secret: a host that no entry names gets the one that covers it. */
   readonly tlsSecrets: readonly TlsClaim[];
   readonly guards: Guards;
+  readonly policy: Policy;
+  /** Hosts of which this Ingress has a regular expression that cannot be read: what it covers is not known. */
+  readonly unread: ReadonlySet<string>;
+  /** Other names of its first host, see buildHost. */
+  readonly aliases: ReadonlySet<string>;
   /** What is wrong with this Ingress by itself, by host key. */
   readonly problems: ReadonlyMap<string, readonly Problem[]>;
   readonly services: ReadonlyMap<string, ServiceUse>;
@@ -62,7 +72,7 @@ export function claimsOf(ingress: Ingress): Claims {
 }
 
 /** "<namespace>/<service>" of a backend, or null where it is no Service. */
-export function serviceKeyOf(namespace: string, backend: IngressBackend): string | null {
+function serviceKeyOf(namespace: string, backend: IngressBackend): string | null {
   return backend.kind === "service" ? `${namespace}/${backend.service}` : null;
 }
 
@@ -72,11 +82,23 @@ interface Draft {
   readonly routed: Set<string>;
   readonly paths: Map<string, Claim[]>;
   readonly problems: Map<string, Problem[]>;
+  readonly unread: Set<string>;
+  readonly policy: Policy;
 }
 
 function readClaims(ingress: Ingress): Claims {
-  const guards = readGuards(ingress.meta.annotations);
-  const draft: Draft = { ingress, hosts: new Set(), routed: new Set(), paths: new Map(), problems: new Map() };
+  const { annotations } = ingress.meta;
+  const policy = readPolicy(annotations, ingress.meta.namespace);
+  const guards = withPolicy(readGuards(annotations), policy);
+  const draft: Draft = {
+    ingress,
+    hosts: new Set(),
+    routed: new Set(),
+    paths: new Map(),
+    problems: new Map(),
+    unread: new Set(),
+    policy,
+  };
   ingress.rules.forEach((_rule, index) => readRule(draft, index));
   const { defaultBackend } = ingress;
   const alone = defaultBackend !== null && ingress.rules.length === 0;
@@ -92,10 +114,12 @@ function readClaims(ingress: Ingress): Claims {
     });
   }
   const { tls, tlsSecrets } = readTls(draft);
+  const aliases = new Set(policy.aliases.filter((name) => name !== ANY_HOST && !draft.routed.has(name)));
+  for (const alias of aliases) draft.hosts.add(alias);
   const hosts = [...draft.hosts].sort();
   const fallback = defaultBackend === null || alone ? null : { backend: defaultBackend, field: "spec.defaultBackend" };
-  sayGuards(draft, guards, hosts);
-  const base = { ingress, hosts, guards, problems: draft.problems };
+  sayAnnotations(draft, guards, hosts);
+  const base = { ingress, hosts, guards, policy, unread: draft.unread, problems: draft.problems };
   // An alternative without the Ingress it belongs to gets nothing, in ingress-nginx too.
   if (guards.alternative) {
     const none = new Map<string, never>();
@@ -103,6 +127,7 @@ function readClaims(ingress: Ingress): Claims {
       ...base,
       routed: new Set(),
       paths: none,
+      aliases: new Set(),
       fallback: null,
       tls: none,
       tlsSecrets: [],
@@ -114,7 +139,15 @@ function readClaims(ingress: Ingress): Claims {
   const secrets = new Map<string, readonly string[]>();
   const realHosts = hosts.filter((host) => !host.startsWith("!"));
   for (const claim of tlsSecrets) if (claim.secret !== null) secrets.set(claim.secret, realHosts);
-  return { ...base, routed: draft.routed, paths: draft.paths, fallback, tls, tlsSecrets, services, secrets };
+  const authorities = policy.upstreamTls?.verify === true ? policy.upstreamTls.secret : null;
+  if (authorities !== null) secrets.set(`${ingress.meta.namespace}/${authorities}`, realHosts);
+  return { ...base, aliases, routed: draft.routed, paths: draft.paths, fallback, tls, tlsSecrets, services, secrets };
+}
+
+/** Values that cannot be used close as well as annotations that are not served. */
+function withPolicy(guards: Guards, policy: Policy): Guards {
+  if (policy.closing.length === 0) return guards;
+  return { ...guards, closing: [...guards.closing, ...policy.closing].sort((a, b) => (a.key < b.key ? -1 : 1)) };
 }
 
 function readRule(draft: Draft, index: number): void {
@@ -131,17 +164,36 @@ function readRule(draft: Draft, index: number): void {
   }
   draft.routed.add(host);
   rule.paths.forEach((entry, at) => {
-    const path = parseRulePath(entry.path, entry.pathType);
+    const path = readPath(draft.policy, entry);
     const pathField = `${field}.http.paths[${at}]`;
     if (path.kind === "bad") {
       const message = `${path.message}: the path is not served`;
       say(draft, host, "path-invalid", { field: `${pathField}.path`, message, fix: path.fix, hosts: [host] });
+      if (path.expression) draft.unread.add(host);
       return;
     }
     const { matchType } = path;
     const backendField = `${pathField}.backend`;
     add(draft.paths, host, { host, matchType, path: path.path, backend: entry.backend, field: backendField });
   });
+}
+
+type ReadPath =
+  | { readonly kind: "path"; readonly matchType: MatchType; readonly path: string }
+  | { readonly kind: "bad"; readonly message: string; readonly fix: string; readonly expression: boolean };
+
+/** With use-regex, or a rewrite-target that is not the path itself, every path of the Ingress is an expression. */
+function readPath(policy: Policy, { path: written, pathType }: IngressPath): ReadPath {
+  const path = written === "" && pathType === "ImplementationSpecific" ? "/" : written;
+  const rewrites = policy.rewrite?.kind === "captures" && policy.rewrite.target !== path;
+  if (!policy.useRegex && !rewrites) {
+    const parsed = parseRulePath(path, pathType);
+    return parsed.kind === "bad" ? { ...parsed, expression: false } : parsed;
+  }
+  const expression = parseExpression(path);
+  return expression.kind === "bad"
+    ? { ...expression, expression: true }
+    : { kind: "path", matchType: "Expression", path };
 }
 
 function readTls(draft: Draft): Pick<Claims, "tls" | "tlsSecrets"> {
@@ -178,18 +230,19 @@ function readTlsEntry(draft: Draft, entry: IngressTls, field: string): TlsClaim 
 }
 
 // Once for the whole Ingress, under its first host.
-function sayGuards(draft: Draft, guards: Guards, hosts: readonly string[]): void {
+function sayAnnotations(draft: Draft, guards: Guards, hosts: readonly string[]): void {
   const [first] = hosts;
   if (first === undefined) return;
   const touched = [...draft.routed].sort();
-  for (const { key, message, fix } of guards.closing) {
-    const field = `metadata.annotations["${key}"]`;
-    say(draft, first, "annotation-closes-route", { field, message, fix, hosts: touched });
-  }
-  for (const { key, message, fix } of guards.unsupported) {
-    const field = `metadata.annotations["${key}"]`;
-    say(draft, first, "annotation-unsupported", { field, message, fix, hosts: touched });
-  }
+  const tell = (code: Problem["code"], remarks: readonly AnnotationRemark[]): void => {
+    for (const { key, message, fix } of remarks) {
+      say(draft, first, code, { field: `metadata.annotations["${key}"]`, message, fix, hosts: touched });
+    }
+  };
+  tell("annotation-closes-route", guards.closing);
+  tell("annotation-invalid", draft.policy.invalid);
+  tell("alias-invalid", draft.policy.badAliases);
+  tell("annotation-unsupported", guards.unsupported);
 }
 
 type Saying = Pick<Problem, "field" | "message" | "fix" | "hosts">;

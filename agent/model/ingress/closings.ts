@@ -9,40 +9,31 @@ import type { Claims } from "./claims.ts";
 export type Closings = (ingress: Ingress) => Closed | null;
 
 /**
- * Decides over all Ingresses that route one host. An Ingress with a guard that is not served is closed itself, and
- * - where ingress-nginx keeps that guard for the whole host (client certificates, server-snippet), so are the other
- *   Ingresses of its namespace on that host: their owner counts on it. (Other namespaces do not: else a stranger
- *   could close a host by naming it.)
- * - where some Ingress of the host has regular expressions, all of the host are: in ingress-nginx every path of the
- *   host is then an expression without regard to case, so a guard for "/admin.*" covers what "/" serves here.
+ * Decides over all Ingresses that route one host. An Ingress with a guard that cannot be kept is closed itself. The
+ * other Ingresses of its namespace on that host are closed too (their owner counts on the guard; other namespaces are
+ * not, else a stranger could close a host by naming it)
+ * - where ingress-nginx keeps that guard for the whole host (client certificates, server-snippet),
+ * - where a guarded Ingress has a regular expression that cannot be read: which paths it guards is not known.
  */
-export function closeRoutes(routing: readonly Claims[]): Closings {
-  const closing = routing.filter((claims) => claims.guards.closing.length > 0);
-  if (closing.length === 0) return () => null;
-  const own = new Map(closing.map((claims) => [claims.ingress, reasonOf(claims)]));
+export function closeRoutes(host: string, routing: readonly Claims[]): Closings {
+  const own = new Map<Ingress, string>();
   const byNamespace = new Map<string, string>();
-  for (const claims of closing) {
+  for (const claims of routing) {
     const { namespace } = claims.ingress.meta;
-    if (claims.guards.closesHost && !byNamespace.has(namespace)) {
-      byNamespace.set(namespace, `the whole host is guarded by ${who(claims)}: ${reasonOf(claims)}`);
+    const [first] = claims.guards.closing;
+    const reason = first === undefined ? null : `annotation ${first.key} ${first.message}`;
+    if (reason !== null) own.set(claims.ingress, reason);
+    if (byNamespace.has(namespace)) continue;
+    const who = refText(refOf(claims.ingress));
+    if (reason !== null && claims.guards.closesHost) {
+      byNamespace.set(namespace, `the whole host is guarded by ${who}: ${reason}`);
+    } else if (claims.unread.has(host) && (reason !== null || claims.policy.access !== null)) {
+      byNamespace.set(namespace, `${who} guards paths of this host by a regular expression that cannot be read`);
     }
   }
-  const [first] = closing;
-  const regex = routing.some((claims) => claims.guards.regex) && first !== undefined;
-  const all = regex
-    ? `${who(first)} guards paths of this host, which has regular expressions: ${reasonOf(first)}`
-    : null;
+  if (own.size === 0 && byNamespace.size === 0) return () => null;
   return (ingress) => {
-    const reason = own.get(ingress) ?? byNamespace.get(ingress.meta.namespace) ?? all;
-    return reason === null ? null : { reason };
+    const reason = own.get(ingress) ?? byNamespace.get(ingress.meta.namespace);
+    return reason === undefined ? null : { reason };
   };
-}
-
-function reasonOf(claims: Claims): string {
-  const [first] = claims.guards.closing;
-  return first === undefined ? "" : `annotation ${first.key} ${first.message}`;
-}
-
-function who(claims: Claims): string {
-  return refText(refOf(claims.ingress));
 }

@@ -1,10 +1,11 @@
-// What the annotations of one Ingress do to its routes: whether they are closed, and what is said about the rest.
-// Nothing is opened by ignorance: a restricting annotation that is not served closes, a near misspelling of one too.
+// What the annotations of one Ingress that are not served do to its routes: whether they are closed, and what is said
+// about the rest. Nothing is opened by ignorance: a restricting annotation that is not served closes, a near
+// misspelling of any restricting one too. What is served is read in policy.ts.
 
 import { CLASS_ANNOTATION, isNearClassAnnotation, parseAnnotationKey } from "../../objects/annotation-keys.ts";
 import { printable } from "../../objects/readers.ts";
 import { didYouMean, editDistance } from "../../lib/spelling.ts";
-import { ANNOTATIONS, isOfRestrictingFamily, RESTRICTING_NAMES } from "./annotations.ts";
+import { ANNOTATIONS, type AnnotationRule, isOfRestrictingFamily, RESTRICTING_NAMES } from "./annotations.ts";
 
 const FULL_PREFIX = "nginx.ingress.kubernetes.io";
 const KEY_SHOWN_MAX = 120;
@@ -21,8 +22,6 @@ export interface Guards {
   readonly closing: readonly AnnotationRemark[];
   /** One of `closing` guards the whole host in ingress-nginx, other Ingresses' paths too. */
   readonly closesHost: boolean;
-  /** The paths are regular expressions: what they cover is not known. */
-  readonly regex: boolean;
   /** The Ingress is an alternative (canary) to another one and must get no traffic of its own. */
   readonly alternative: boolean;
   /** Annotations the routes are served without. */
@@ -34,25 +33,21 @@ export function readGuards(annotations: Readonly<Record<string, string>>): Guard
   const closing: AnnotationRemark[] = [];
   const unsupported: AnnotationRemark[] = [];
   let closesHost = false;
-  let regex = false;
   let alternative = false;
   for (const key of Object.keys(annotations).sort()) {
     const verdict = judge(key, annotations[key] ?? "");
     if (verdict === null) continue;
     (verdict.closes ? closing : unsupported).push(verdict.remark);
     closesHost ||= verdict.closes && verdict.wholeHost;
-    regex ||= verdict.name === "use-regex" || verdict.name === "rewrite-target";
     alternative ||= verdict.alternative;
   }
-  return { closing, closesHost, regex, alternative, unsupported };
+  return { closing, closesHost, alternative, unsupported };
 }
 
 interface Verdict {
   readonly closes: boolean;
   readonly wholeHost: boolean;
   readonly alternative: boolean;
-  /** The name it was taken for. */
-  readonly name: string;
   readonly remark: AnnotationRemark;
 }
 
@@ -63,52 +58,61 @@ function judge(key: string, value: string): Verdict | null {
   if (parsed === null) return judgeOther(key, shownKey);
   const rule = ANNOTATIONS.get(parsed.name);
   if (rule === undefined) return judgeUnknown(parsed.name, shownKey);
-  const base = { name: parsed.name, wholeHost: rule.wholeHost, alternative: false, closes: false };
+  if (rule.served) return parsed.exact ? null : judgePrefix(parsed.name, rule, shownKey);
+  const base = { wholeHost: rule.wholeHost, alternative: false, closes: false };
   const off = rule.off.includes(value.trim().toLowerCase());
   if (rule.effect === "restricting" && !off) {
-    const fix = "remove it, or leave this Ingress to a controller that serves it";
     const message = "restricts access and is not served yet: its routes answer 503";
-    return { ...base, closes: true, remark: { key: shownKey, message, fix } };
+    return { ...base, closes: true, remark: { key: shownKey, message, fix: rule.instead } };
   }
   if (rule.effect === "alternative" && !off) {
     const message = "makes this Ingress an alternative to another one, which is not served yet: it gets no traffic";
-    const fix = "remove it to serve this Ingress by itself, or remove the Ingress";
-    return { ...base, alternative: true, remark: { key: shownKey, message, fix } };
+    return { ...base, alternative: true, remark: { key: shownKey, message, fix: rule.instead } };
   }
   const message = off
     ? "is not served; its value asks for nothing"
     : "is not served yet: requests are served without it";
-  const regex = parsed.name === "use-regex" && value.trim().toLowerCase() !== "true";
-  return { ...base, name: regex ? "" : parsed.name, remark: { key: shownKey, message, fix: "remove it" } };
+  return { ...base, remark: { key: shownKey, message, fix: off ? "remove it" : rule.instead } };
+}
+
+// A name that is served under a prefix that is nearly right: a guard closes, anything else is not guessed at.
+function judgePrefix(name: string, rule: AnnotationRule, key: string): Verdict {
+  const closes = rule.effect === "restricting";
+  const message = closes
+    ? `looks like ${name}, which restricts access: its routes answer 503`
+    : `looks like ${name}: requests are served without it`;
+  const remark = { key, message, fix: `correct it to ${FULL_PREFIX}/${name}, or remove it` };
+  return { closes, wholeHost: rule.wholeHost, alternative: false, remark };
 }
 
 function judgeUnknown(name: string, key: string): Verdict {
-  const base = { name: "", wholeHost: false, alternative: false };
+  const base = { wholeHost: false, alternative: false };
   const meant = nearRestricting(name);
   if (meant !== null) {
-    const message = `looks like ${meant}, which restricts access and is not served yet: its routes answer 503`;
+    const rule = ANNOTATIONS.get(meant);
+    const served = rule?.served === true ? "" : " and is not served yet";
+    const message = `looks like ${meant}, which restricts access${served}: its routes answer 503`;
+    const fix = `correct it to ${FULL_PREFIX}/${meant}, or remove it`;
     // A guard that may be meant for the whole host is taken as one.
-    const wholeHost = ANNOTATIONS.get(meant)?.wholeHost ?? false;
-    return {
-      ...base,
-      wholeHost,
-      closes: true,
-      remark: { key, message, fix: `correct it to ${FULL_PREFIX}/${meant}, or remove it` },
-    };
+    return { ...base, wholeHost: rule?.wholeHost ?? false, closes: true, remark: { key, message, fix } };
   }
   if (isOfRestrictingFamily(name)) {
     const message = "is not known and looks like a restriction of access: its routes answer 503";
     return { ...base, closes: true, remark: { key, message, fix: "correct or remove it" } };
   }
   const near = didYouMean(name, [...ANNOTATIONS.keys()]);
-  const fix = near === null ? "remove it" : `did you mean ${FULL_PREFIX}/${near}? That is not served yet either`;
+  const served = near !== null && ANNOTATIONS.get(near)?.served === true;
+  const fix =
+    near === null
+      ? "remove it"
+      : `did you mean ${FULL_PREFIX}/${near}?${served ? "" : " That is not served yet either"}`;
   return { ...base, closes: false, remark: { key, message: "is not known: requests are served without it", fix } };
 }
 
 function judgeOther(key: string, shownKey: string): Verdict | null {
   if (!isNearClassAnnotation(key)) return null;
   const remark = { key: shownKey, message: "is not known", fix: `did you mean ${CLASS_ANNOTATION}?` };
-  return { closes: false, wholeHost: false, alternative: false, name: "", remark };
+  return { closes: false, wholeHost: false, alternative: false, remark };
 }
 
 // Case and separators are what people get wrong most, so they do not count: auth_url, authURL, auth-url.

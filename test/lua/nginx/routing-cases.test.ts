@@ -13,7 +13,7 @@ import {
   renderRoute,
   renderServerName,
 } from "../../../agent/render/documents.ts";
-import { buildModel, loadRoutingCases, requestOf } from "../../routing/cases.ts";
+import { buildModel, loadRoutingCases, requestOf, restrictingCase } from "../../routing/cases.ts";
 import { Backend, raw, rawSecure, statusOf } from "../support/backend.ts";
 import { TestNginx } from "../support/nginx.ts";
 import type { Line } from "../support/push.ts";
@@ -30,6 +30,11 @@ function documentsOf({ hosts, backends, certificates }: EdgeModel): readonly Ren
     ...built.flatMap(({ host }) => (host === null ? [] : [renderHost(host)])),
     ...built.flatMap(({ serverName }) => (serverName === null ? [] : [renderServerName(serverName)])),
   ];
+}
+
+/** What the backend sees of a target that nothing rewrites, on hosts that are not strict or for paths that are plain. */
+function sentAsWritten(target: string): string {
+  return target.replace(/#.*$/, "");
 }
 
 describe("routing cases, by nginx", () => {
@@ -55,7 +60,7 @@ describe("routing cases, by nginx", () => {
     }
   }
 
-  for (const routingCase of loadRoutingCases()) {
+  for (const routingCase of [...loadRoutingCases(), restrictingCase()]) {
     test(`${routingCase.file}: ${routingCase.name}`, async () => {
       const [address = "", port = ""] = backend.peer.split(":");
       const model = buildModel(routingCase, { address, port: Number(port) });
@@ -68,6 +73,10 @@ describe("routing cases, by nginx", () => {
           const text = `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
           const answer = secure ? await rawSecure(nginx.https, host, text) : await raw(nginx.http, text);
           assert.equal(statusOf(answer), expect.status, url);
+          if (expect.location !== undefined) {
+            assert.equal(/^Location: (.*)\r$/im.exec(answer)?.[1], expect.location, url);
+          }
+          if (expect.status === 200) assert.equal(backend.seen.at(-1)?.url, expect.sent ?? sentAsWritten(target), url);
           if (expect.ingress === undefined || expect.status === 400) continue;
           const query = new URLSearchParams({ host, path: target, scheme: secure ? "https" : "http" });
           const explained = await nginx.push.json<{ route?: string }>("GET", `/v1/explain?${query.toString()}`);

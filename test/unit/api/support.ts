@@ -15,14 +15,24 @@ export function route(host: string, service: string | null, more: Partial<Route>
     backend: service === null ? null : `shop/${service}/80`,
     closed: null,
     sslRedirect: "certificate",
-    profile: "http",
+    filters: [],
+    protocol: "http",
+    upstreamTls: null,
     ...more,
   };
 }
 
 export function builtHost(name: string, routes: readonly Route[], problems: readonly Problem[] = []): BuiltHost {
   const prefixes = new Map(routes.map((each) => [each.path, each.key]));
-  const host = { name, exact: new Map(), prefixes, fallback: null, strictPaths: false };
+  const host = {
+    name,
+    aliasOf: null,
+    exact: new Map(),
+    prefixes,
+    expressions: [],
+    fallback: null,
+    strictPaths: false,
+  };
   return { host, routes, serverName: null, problems, shadowed: [] };
 }
 

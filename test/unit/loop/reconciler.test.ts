@@ -98,6 +98,8 @@ function builtHost(name: string, wish: { closed: boolean } | undefined): BuiltHo
   return {
     host: {
       name,
+      aliasOf: null,
+      expressions: [],
       exact: new Map(),
       prefixes: new Map([["/", route]]),
       fallback: null,
@@ -113,7 +115,9 @@ function builtHost(name: string, wish: { closed: boolean } | undefined): BuiltHo
         backend: `ns/${name}/80`,
         closed: wish.closed ? { reason: "guard" } : null,
         sslRedirect: "certificate",
-        profile: "http",
+        filters: [],
+        protocol: "http",
+        upstreamTls: null,
       },
     ],
     serverName: null,

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { buildHost } from "../../../agent/model/build-host.ts";
 import type { BuiltHost, Problem } from "../../../agent/model/edge-model.ts";
 import type { ModelSettings } from "../../../agent/model/input.ts";
-import type { KubernetesObject } from "../../../agent/objects/objects.ts";
+import type { KubernetesObject, Meta } from "../../../agent/objects/objects.ts";
 import {
   backend,
   BAD_KEY_PAIR,
@@ -137,6 +137,82 @@ describe("a host", () => {
     }
     assert.deepEqual(built.flatMap(({ problems }) => problems).map(brief), [
       'annotation-closes-route Ingress shop/web metadata.annotations["nginx.ingress.kubernetes.io/auth-url"] [a.example,b.example]',
+    ]);
+  });
+
+  test("a Service that exists only in another namespace is named in the message, also when it comes later", () => {
+    const store = storeOf([web]);
+    const message = (): string => buildHost(store, SETTINGS, "a.example").problems[0]?.message ?? "";
+    assert.equal(message(), "there is no Service shop/web: its requests get 503");
+    store.apply([{ kind: "put", object: service("other/web") }]);
+    assert.deepEqual(store.takeDirty(), ["host:a.example"]);
+    assert.equal(message(), "there is no Service shop/web (there is one in other): its requests get 503");
+    store.apply([{ kind: "delete", ref: { kind: "Service", namespace: "other", name: "web" } }]);
+    assert.deepEqual(store.takeDirty(), ["host:a.example"]);
+    assert.equal(message(), "there is no Service shop/web: its requests get 503");
+  });
+
+  test("speaks the protocol of the annotation, else of the Service's port", () => {
+    const annotated = (value: string): Partial<Meta> => ({
+      annotations: { "nginx.ingress.kubernetes.io/backend-protocol": value },
+    });
+    const protocol = (appProtocol: string | null, meta: Partial<Meta> = {}): string | undefined =>
+      host("a.example", [
+        ingress("shop/web", { meta, rules: [rule("a.example", path("/"))] }),
+        service("shop/web", [{ ...servicePort(80), appProtocol }]),
+      ]).routes[0]?.protocol;
+    assert.equal(protocol(null), "http");
+    assert.equal(protocol("kubernetes.io/h2c"), "h2c");
+    assert.equal(protocol("HTTPS"), "https");
+    assert.equal(protocol("kubernetes.io/wss"), "https");
+    assert.equal(protocol("grpc"), "grpc");
+    assert.equal(protocol("mongo"), "http");
+    assert.equal(protocol("https", annotated("GRPC")), "grpc");
+    assert.equal(protocol("https", annotated("HTTP")), "http");
+  });
+
+  test("verifies backends by the authorities of the Secret, and closes where there are none", () => {
+    const annotations = {
+      "nginx.ingress.kubernetes.io/backend-protocol": "HTTPS",
+      "nginx.ingress.kubernetes.io/proxy-ssl-verify": "on",
+      "nginx.ingress.kubernetes.io/proxy-ssl-secret": "shop/ca",
+    };
+    const verified = ingress("shop/web", { meta: { annotations }, rules: [rule("a.example", path("/"))] });
+    const store = storeOf([verified, webService]);
+    assert.deepEqual([...store.wantedSecrets()], ["shop/ca"]);
+    const closed = buildHost(store, SETTINGS, "a.example");
+    assert.match(closed.routes[0]?.closed?.reason ?? "", /Secret shop\/ca .* has no ca.crt/);
+    assert.deepEqual(
+      closed.problems.map(({ code }) => code),
+      ["secret-invalid"],
+    );
+    store.apply([{ kind: "put", object: { ...secret("shop/ca", BAD_KEY_PAIR), authorities: "PEM" } }]);
+    assert.ok(store.takeDirty().includes("host:a.example"));
+    const [route] = buildHost(store, SETTINGS, "a.example").routes;
+    assert.equal(route?.closed, null);
+    assert.deepEqual(route?.upstreamTls, { name: "web.shop.svc", verify: { authorities: "PEM", depth: 1 } });
+  });
+
+  test("an alias follows its host, and gets its certificate only where that covers it", () => {
+    const annotations = { "nginx.ingress.kubernetes.io/server-alias": "www.a.example b.example" };
+    const aliased = ingress("shop/web", {
+      meta: { annotations },
+      tls: [{ hosts: ["a.example"], secretName: "cert" }],
+      rules: [rule("a.example", path("/"))],
+    });
+    const objects = [aliased, webService, secret("shop/cert", goodKeyPair(["a.example", "www.a.example"]))];
+    const www = host("www.a.example", objects);
+    assert.equal(www.host?.aliasOf, "a.example");
+    assert.deepEqual(www.routes, []);
+    assert.deepEqual(www.serverName, { name: "www.a.example", certificate: "shop/cert" });
+    const other = host("b.example", objects);
+    assert.equal(other.host?.aliasOf, "a.example");
+    assert.equal(other.serverName, null);
+    const ruled = ingress("shop/late", { meta: { createdAt: 9 }, rules: [rule("b.example", path("/"))] });
+    const taken = host("b.example", [...objects, ruled]);
+    assert.equal(taken.host?.aliasOf, null);
+    assert.deepEqual(taken.problems.map(brief), [
+      "alias-conflict Ingress shop/web metadata.annotations[server-alias] [b.example]",
     ]);
   });
 

@@ -11,10 +11,10 @@ const closes = (key: string, value = "x"): boolean => readGuards(trimAnnotations
 describe("the table of annotations", () => {
   test("has the 138 names of ingress-nginx, and those of its past that restricted", () => {
     const past = [...ANNOTATIONS.keys()].filter(
-      (name) => name.startsWith("global-rate-limit") || name === "lua-resty-waf",
+      (name) => name.startsWith("global-rate-limit") || name === "lua-resty-waf" || name === "secure-backends",
     );
     assert.equal(ANNOTATIONS.size - past.length, 138);
-    assert.equal(past.length, 5);
+    assert.equal(past.length, 6);
   });
 
   test("restricts by every annotation that keeps requests out", () => {
@@ -27,8 +27,10 @@ describe("the table of annotations", () => {
 });
 
 describe("guards", () => {
-  test("every restricting annotation closes, every plain one warns, whatever the value", () => {
+  test("every restricting annotation that is not served closes, every plain one warns with what to do instead", () => {
     for (const [name, rule] of ANNOTATIONS) {
+      assert.notEqual(rule.instead, "", name);
+      if (rule.served) continue;
       const guards = readGuards({ [`${PREFIX}/${name}`]: "some value" });
       assert.equal(guards.closing.length, rule.effect === "restricting" ? 1 : 0, name);
       assert.equal(guards.unsupported.length, rule.effect === "restricting" ? 0 : 1, name);
@@ -59,7 +61,7 @@ describe("guards", () => {
       "nginx.ingres.kubernetes.io/auth-url",
       "Nginx.Ingress.Kubernetes.io/auth-url",
       "ingress.kubernetes.io/auth-url",
-      "ingress.kubernetes.io/whitelist-source-range",
+      "ngnix.ingress.kubernetes.io/whitelist-source-range",
       "nginx-ingress.kubernetes.io/auth-url",
       `${PREFIX}.auth-url`,
       `${PREFIX}-auth-url`,
@@ -95,10 +97,15 @@ describe("guards", () => {
     assert.ok(!closes(`${PREFIX}/server-snippet`, "  \n"));
     assert.ok(closes(`${PREFIX}/enable-modsecurity`, "no"));
     assert.ok(closes(`${PREFIX}/limit-rps`, ""));
-    assert.ok(closes(`${PREFIX}/whitelist-source-range`, ""));
-    assert.ok(closes(`${PREFIX}/whitelist-source-range`, "0.0.0.0/0"));
     assert.ok(closes(`${PREFIX}/auth-tls-verify-client`, "off"));
     assert.ok(closes(`${PREFIX}/limit-rsp`, "0"), "of a misspelt one nobody knows what the value means");
+  });
+
+  test("a served name under a prefix that is nearly right is not guessed at", () => {
+    const guards = readGuards({ "ngnix.ingress.kubernetes.io/rewrite-target": "/" });
+    assert.deepEqual(guards.closing, []);
+    assert.equal(guards.unsupported[0]?.fix, `correct it to ${PREFIX}/rewrite-target, or remove it`);
+    assert.deepEqual(readGuards({ [`${PREFIX}/rewrite-target`]: "/" }).unsupported, []);
   });
 
   test("remarks name the key in printable form, what is wrong and a fix", () => {

@@ -22,6 +22,8 @@ import { type KubernetesObject, type ObjectRef, refText } from "../../../agent/o
 export const SETTINGS: ModelSettings = {
   ingressClasses: ["headgate", "nginx"],
   classless: "auto",
+  sslRedirect: true,
+  forceSslRedirect: false,
   defaultBackend: null,
   defaultCertificate: null,
   allowLocalEndpoints: false,
@@ -111,7 +113,7 @@ export function goodKeyPair(names: readonly string[], notAfter = 1e15, notBefore
 }
 export const BAD_KEY_PAIR: KeyPair = { kind: "bad", field: 'data["tls.key"]', message: "is missing", fix: "add it" };
 export function secret(key: string, keyPair: KeyPair): Secret {
-  return { kind: "Secret", meta: meta(key), type: "kubernetes.io/tls", keyPair, refused: null };
+  return { kind: "Secret", meta: meta(key), type: "kubernetes.io/tls", keyPair, refused: null, authorities: null };
 }
 
 /** A store that has seen these objects, and all its keys are taken. */

@@ -82,7 +82,7 @@ describe("trimming an Ingress", () => {
       { path: "/", pathType: "Exact", backend: { service: { name: "a/b", port: {} } } },
       { path: "/", pathType: "Exact", backend: { serviceName: "web", servicePort: 80 } },
       { path: "/", pathType: "Exact", backend: { service: { name: "web", port: 80 } } },
-      { path: "/", pathType: "Exact" },
+      { path: "/", pathType: "Exact", backend: 80 },
     ];
     assert.deepEqual(faults(ingress({ rules: [{ http: { paths: bad } }] })), [
       "spec.rules[0].http.paths[0].pathtype: is not a known field -> did you mean pathType?",
@@ -94,7 +94,7 @@ describe("trimming an Ingress", () => {
       "spec.rules[0].http.paths[2].backend.service.port: has neither number nor name -> write one of number and name",
       "spec.rules[0].http.paths[3].backend.serviceName: is of an old API -> convert to networking.k8s.io/v1: service: {name: …, port: {number: …}}",
       "spec.rules[0].http.paths[4].backend.service.port: is 80, not a map -> write port: {number: 80}",
-      "spec.rules[0].http.paths[5].backend: is missing -> add it: backend: {service: {name: …, port: {number: …}}}",
+      "spec.rules[0].http.paths[5].backend: is 80, not a map -> write it as a map with the fields service, resource",
     ]);
   });
 
@@ -105,6 +105,13 @@ describe("trimming an Ingress", () => {
       "spec.other: is not a known field -> remove it",
       "spec.rules[0].future: is not a known field -> remove it",
     ]);
+  });
+
+  test("leaves a path without backend to the model, however it is written", () => {
+    for (const none of [undefined, null, {}, { service: null }, { service: { name: "" } }]) {
+      const trimmed = object(ingress({ rules: [{ http: { paths: [{ ...path, backend: none }] } }] }));
+      assert.deepEqual(trimmed.kind === "Ingress" && trimmed.rules[0]?.paths[0]?.backend, { kind: "none" });
+    }
   });
 
   test("leaves bad hosts and paths to the model, so that they cost only their rule", () => {

@@ -151,6 +151,8 @@ const change = fc.oneof(
 const settings: fc.Arbitrary<ModelSettings> = fc.record({
   ingressClasses: fc.constant(["headgate"]),
   classless: fc.constantFrom("auto", "true", "false"),
+  sslRedirect: fc.boolean(),
+  forceSslRedirect: fc.boolean(),
   defaultBackend: fc.constantFrom(null, { service: "a/web", port: 80 }, { service: "b/api", port: "http" }),
   defaultCertificate: fc.constantFrom(null, "a/cert"),
   allowLocalEndpoints: fc.boolean(),

@@ -1,0 +1,46 @@
+// What filters do to a request, for `headgate explain`. The data plane has its own: lua/headgate/filters.
+
+import { type Address, parseAddress } from "./addresses.ts";
+import type { Filter } from "./edge-model.ts";
+
+type Access = Extract<Filter, { kind: "access" }>;
+
+/** Whether an address is in no list of denied ones and in every list of allowed ones. No address is let through by none. */
+export function isAllowed({ allow, deny }: Access, client: string): boolean {
+  const address = parseAddress(client);
+  if (address === null) return false;
+  const within = (cidrs: readonly string[]): boolean => cidrs.some((cidr) => contains(cidr, address));
+  return !within(deny) && allow.every((cidrs) => cidrs.length === 0 || within(cidrs));
+}
+
+/** The path that the backend is asked for, without its query and decoded; null: as the client wrote it. */
+export function rewrittenPath(filters: readonly Filter[], path: string): string | null {
+  for (const filter of filters) {
+    if (filter.kind === "strip") return stripped(path, filter.prefix, filter.target);
+    if (filter.kind !== "rewrite") continue;
+    const match = new RegExp(filter.pattern, "i").exec(path);
+    if (match === null) return null;
+    const [target = ""] = filter.target.split("?");
+    const result = target.replace(/\$([1-9])/g, (_whole, group: string) => match[Number(group)] ?? "");
+    return result.startsWith("/") ? result : `/${result}`;
+  }
+  return null;
+}
+
+function stripped(path: string, prefix: string, target: string): string {
+  const rest = prefix === "/" ? path : path.slice(prefix.length);
+  const base = target.endsWith("/") ? target.slice(0, -1) : target;
+  return rest === "" ? target : `${base}${rest}`;
+}
+
+function contains(cidr: string, address: Address): boolean {
+  const [text = "", bits = ""] = cidr.split("/");
+  const network = parseAddress(text);
+  if (network === null || network.kind !== address.kind) return false;
+  const size = address.kind === "IPv4" ? 8 : 16;
+  return network.parts.every((part, index) => {
+    const kept = Math.min(size, Math.max(0, Number(bits) - index * size));
+    const other = address.parts[index] ?? 0;
+    return Math.floor(part / 2 ** (size - kept)) === Math.floor(other / 2 ** (size - kept));
+  });
+}
