@@ -8,10 +8,12 @@ import { buildStatusReport } from "../api/status-report.ts";
 import { type RenderReport, type StatusReport, WIRE_VERSION } from "../api/wire.ts";
 import { VERSION } from "../lib/version.ts";
 import type { Problem } from "../model/edge-model.ts";
+import { classProblems } from "../model/ingress/class-settings.ts";
 import { decideRequest, serverNameOf } from "../model/match.ts";
 import { documentProblems } from "../model/document-problems.ts";
 import { refusalProblems } from "../model/problems.ts";
 import type { Edge } from "./edge.ts";
+import { modelSettings } from "./model-settings.ts";
 
 /** Keys of documents that are write-only. */
 const SECRET_FIELDS = new Set(["key", "certificate"]);
@@ -66,7 +68,12 @@ function statusReport(edge: Edge): StatusReport {
 
 /** Problems that the values of the model do not hold. */
 function problems(edge: Edge): readonly Problem[] {
-  return [...refusalProblems(edge.store.refusals()), ...documentProblems(edge.documents.refusals())];
+  const { config } = edge.prepared;
+  return [
+    ...refusalProblems(edge.store.refusals()),
+    ...documentProblems(edge.documents.refusals()),
+    ...classProblems(edge.store, modelSettings(config)),
+  ];
 }
 
 function loopCheck(edge: Edge): Check {

@@ -78,6 +78,7 @@ export class Edge {
       requiredKinds: ["Ingress", "Service", "EndpointSlice"],
       onDirty: () => this.reconciler.wake(),
       onWantedSecrets: (keys) => this.source.wantSecrets(keys),
+      onWantedConfigMaps: (keys) => this.source.wantConfigMaps(keys),
     });
     this.store = store;
     this.builder = new EdgeBuilder({
@@ -138,6 +139,7 @@ export class Edge {
     const { config, counter, facts, loaded, log } = this.prepared;
     tellBeginning(this.health, facts, loaded);
     this.source.wantSecrets(this.store.wantedSecrets());
+    this.source.wantConfigMaps(this.store.wantedConfigMaps());
     if (loaded.snapshot !== null) {
       tellKnowledge(this.health, this.#snapshotFrom);
       this.store.restore(loaded.snapshot.objects);

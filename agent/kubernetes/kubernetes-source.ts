@@ -11,8 +11,8 @@ import { LIMITS } from "./limits.ts";
 import type { Limits } from "./limits.ts";
 import { Reflector } from "./reflector.ts";
 import type { ServerTraits, SourceLog } from "./reflector.ts";
-import { oneSecret, wholeKinds } from "./resources.ts";
-import type { Resource } from "./resources.ts";
+import { oneObject, wholeKinds } from "./resources.ts";
+import type { Resource, SingleKind } from "./resources.ts";
 import { StartGate } from "./start-gate.ts";
 import { describeTroubles } from "./troubles.ts";
 
@@ -43,8 +43,8 @@ export class KubernetesSource implements Source {
   readonly #traits: ServerTraits = { withoutWatchList: new Set() };
   readonly #gate: StartGate;
   readonly #kinds: readonly Reflector[];
-  /** By "namespace/name". */
-  readonly #secrets = new Map<string, Reflector>();
+  /** Kind → "namespace/name" → who reads it. */
+  readonly #singles: Readonly<Record<SingleKind, Map<string, Reflector>>> = { Secret: new Map(), ConfigMap: new Map() };
   readonly #leaving = new Set<Promise<void>>();
   #phase: "new" | "running" | "stopped" = "new";
   #synced = false;
@@ -63,20 +63,19 @@ export class KubernetesSource implements Source {
   start(): void {
     if (this.#phase !== "new") return;
     this.#phase = "running";
-    for (const reflector of [...this.#kinds, ...this.#secrets.values()]) reflector.start();
+    for (const reflector of this.#all()) reflector.start();
   }
 
   /** Ends all requests. After it resolved, neither `sink` nor `onState` is called any more. */
   async stop(): Promise<void> {
     this.#phase = "stopped";
-    await Promise.all([...this.#kinds, ...this.#secrets.values()].map((reflector) => reflector.stop()));
+    await Promise.all(this.#all().map((reflector) => reflector.stop()));
     await Promise.all(this.#leaving);
     this.#client.close();
   }
 
   state(): SourceState {
-    const reflectors = [...this.#kinds, ...this.#secrets.values()];
-    const troubles = reflectors.flatMap(({ resource, trouble }) => (trouble === null ? [] : [{ resource, trouble }]));
+    const troubles = this.#all().flatMap(({ resource, trouble }) => (trouble === null ? [] : [{ resource, trouble }]));
     return {
       kind: "kubernetes",
       location: this.#options.connection.server,
@@ -88,27 +87,44 @@ export class KubernetesSource implements Source {
 
   /** Keys that are no longer there are told to the sink as deleted: their private keys need not stay in memory. */
   wantSecrets(keys: ReadonlySet<string>): void {
-    for (const [key, reflector] of this.#secrets) {
-      if (!keys.has(key)) this.#leave(key, reflector);
+    this.#want("Secret", keys);
+  }
+
+  wantConfigMaps(keys: ReadonlySet<string>): void {
+    this.#want("ConfigMap", keys);
+  }
+
+  #want(kind: SingleKind, keys: ReadonlySet<string>): void {
+    const singles = this.#singles[kind];
+    for (const [key, reflector] of singles) {
+      if (!keys.has(key)) this.#leave(singles, key, reflector);
     }
     for (const key of keys) {
       const [namespace, name] = key.split("/");
-      if (this.#secrets.has(key) || !namespace || !name) continue;
-      const reflector = this.#reflector(oneSecret(namespace, name), this.#gate);
-      this.#secrets.set(key, reflector);
+      if (singles.has(key) || !namespace || !name) continue;
+      const reflector = this.#reflector(oneObject(kind, namespace, name), this.#gate);
+      singles.set(key, reflector);
       if (this.#phase === "running") reflector.start();
     }
   }
 
-  #leave(key: string, reflector: Reflector): void {
-    this.#secrets.delete(key);
+  #leave(singles: Map<string, Reflector>, key: string, reflector: Reflector): void {
+    singles.delete(key);
     const left = reflector.stop().then(() => {
       this.#leaving.delete(left);
       // Wanted again meanwhile: then a new reflector speaks for it.
-      if (this.#phase !== "stopped" && !this.#secrets.has(key)) reflector.forget();
+      if (this.#phase !== "stopped" && !singles.has(key)) reflector.forget();
       this.#onState();
     });
     this.#leaving.add(left);
+  }
+
+  #single(): readonly Reflector[] {
+    return [...this.#singles.Secret.values(), ...this.#singles.ConfigMap.values()];
+  }
+
+  #all(): readonly Reflector[] {
+    return [...this.#kinds, ...this.#single()];
   }
 
   #reflector(resource: Resource, gate: StartGate | null): Reflector {
@@ -144,8 +160,8 @@ export class KubernetesSource implements Source {
 
   /** Once true it stays: a Secret that is wanted later does not take it back. */
   #isSynced(): boolean {
-    const secretsAnswered = [...this.#secrets.values()].every(({ synced, trouble }) => synced || trouble !== null);
-    return secretsAnswered && this.#kinds.every((reflector) => reflector.synced || this.#isDispensable(reflector));
+    const singlesAnswered = this.#single().every(({ synced, trouble }) => synced || trouble !== null);
+    return singlesAnswered && this.#kinds.every((reflector) => reflector.synced || this.#isDispensable(reflector));
   }
 
   /**

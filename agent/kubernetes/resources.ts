@@ -11,12 +11,12 @@ export interface Resource {
   readonly path: string;
   /** labelSelector and fieldSelector, in every list and watch. */
   readonly selectors: Readonly<Record<string, string>>;
-  /** Set: this resource is one object (a Secret), told as put and delete. null: a whole kind, told with replace. */
+  /** Set: this resource is one object, told as put and delete. null: a whole kind, told with replace. */
   readonly single: { readonly namespace: string; readonly name: string } | null;
 }
 
 interface Kind {
-  readonly kind: Exclude<ObjectKind, "Secret">;
+  readonly kind: Exclude<ObjectKind, SingleKind>;
   readonly group: string;
   readonly plural: string;
   readonly namespaced: boolean;
@@ -53,13 +53,18 @@ export function wholeKinds(namespace: string | null): readonly Resource[] {
   });
 }
 
-/** One Secret. A list and watch with a field selector also works where RBAC allows only this name. */
-export function oneSecret(namespace: string, name: string): Resource {
+/** Kinds of which single objects are read, by name. */
+export type SingleKind = "Secret" | "ConfigMap";
+
+const SINGLES = { Secret: "secrets", ConfigMap: "configmaps" } as const satisfies Record<SingleKind, string>;
+
+/** One object. A list and watch with a field selector also works where RBAC allows only this name. */
+export function oneObject(kind: SingleKind, namespace: string, name: string): Resource {
   return {
-    kind: "Secret",
+    kind,
     apiVersion: "v1",
-    rbacName: "secrets",
-    path: `/api/v1/namespaces/${encodeURIComponent(namespace)}/secrets`,
+    rbacName: SINGLES[kind],
+    path: `/api/v1/namespaces/${encodeURIComponent(namespace)}/${SINGLES[kind]}`,
     selectors: { fieldSelector: `metadata.name=${name}` },
     single: { namespace, name },
   };
@@ -67,7 +72,8 @@ export function oneSecret(namespace: string, name: string): Resource {
 
 /** For messages: "Ingress", "Secret shop/tls". */
 export function resourceText(resource: Resource): string {
-  return resource.single === null ? resource.kind : `Secret ${resource.single.namespace}/${resource.single.name}`;
+  const { kind, single } = resource;
+  return single === null ? kind : `${kind} ${single.namespace}/${single.name}`;
 }
 
 /** `resource.path` with its selectors and `parameters` as the query. */

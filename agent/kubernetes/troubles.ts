@@ -40,7 +40,10 @@ export function describeTroubles(
   if (first === undefined) return described;
   const { hint } = oneResource(first, connection);
   const since = Math.min(...more.map(({ trouble }) => trouble.since));
-  return [...described, { resource: "Secret", message: `${more.length} more Secrets cannot be read`, since, hint }];
+  return [
+    ...described,
+    { resource: "Secret", message: `${more.length} more Secrets or ConfigMaps cannot be read`, since, hint },
+  ];
 }
 
 function isConnection(failure: ApiFailure): boolean {

@@ -81,6 +81,8 @@ export class ManifestsSource implements Source {
 
   /** Nothing to do: what lies in the directory was put there to be used, and is all read. */
   wantSecrets(_keys: ReadonlySet<string>): void {}
+  /** Nor ConfigMaps. */
+  wantConfigMaps(_keys: ReadonlySet<string>): void {}
 
   #enqueue(work: Work): void {
     if (this.#stopped) return;

@@ -3,27 +3,15 @@
 
 import { shortHash } from "../lib/hash.ts";
 import { compareText, type Ingress, type ObjectRef, refOf, refText } from "../objects/objects.ts";
-import { printable } from "../objects/readers.ts";
 import { hostServerName } from "./build-server-name.ts";
-import type {
-  BackendKey,
-  BuiltHost,
-  Closed,
-  Expression,
-  Filter,
-  Host,
-  Problem,
-  Protocol,
-  Route,
-  RouteKey,
-  Shadowed,
-  UpstreamTls,
-} from "./edge-model.ts";
+import type { BuiltHost, Expression, Filter, Host, Problem, Route, RouteKey, Shadowed } from "./edge-model.ts";
 import { literalExpression, type ParsedExpression, parseExpression } from "./expressions.ts";
 import { ANY_HOST, isBadHostKey } from "./hosts.ts";
 import { type Claim, type Claims, claimsOf } from "./ingress/claims.ts";
 import { closeRoutes, type Closings } from "./ingress/closings.ts";
+import { classSettingsOf } from "./ingress/class-settings.ts";
 import type { Policy } from "./ingress/policy.ts";
+import { protocolOf, resolveBackend, resolveTls } from "./ingress/route-backend.ts";
 import type { ModelInput, ModelSettings } from "./input.ts";
 import { problemAt, problemOf } from "./problems.ts";
 import { backendKey, findPort } from "./service-port.ts";
@@ -196,6 +184,7 @@ function makeRoute(draft: Draft, claims: Claims, claim: Claim, { slot, filters }
   const { namespace, name } = ingress.meta;
   const backend = resolveBackend(draft, ingress, claim);
   const protocol = policy.protocol ?? backend.protocol;
+  const ofClass = classSettingsOf(draft.input, ingress);
   const tls = resolveTls(draft, claims, backend.key, protocol);
   return {
     key: `${namespace}/${name}/${shortHash(`${draft.name}\n${slot}`)}`,
@@ -204,50 +193,26 @@ function makeRoute(draft: Draft, claims: Claims, claim: Claim, { slot, filters }
     path: claim.path,
     matchType: claim.matchType,
     backend: backend.key,
-    closed: backend.closed ?? draft.closings(ingress) ?? tls.closed,
-    sslRedirect: sslRedirect(draft.settings, policy),
-    filters,
+    closed: backend.closed ?? draft.closings(ingress) ?? ofClass.closed ?? tls.closed,
+    sslRedirect: sslRedirect(draft.settings, policy, ofClass.policy),
+    filters: withDefaultAccess(filters, ofClass.policy),
     protocol,
     upstreamTls: tls.upstreamTls,
   };
 }
 
-/** What proxy-ssl-* come to for one route. Authorities that are asked for and not there close it. */
-function resolveTls(
-  draft: Draft,
-  { ingress, policy }: Claims,
-  backend: BackendKey | null,
-  protocol: Protocol,
-): { readonly upstreamTls: UpstreamTls | null; readonly closed: Closed | null } {
-  const wish = policy.upstreamTls;
-  if (wish === null || (protocol !== "https" && protocol !== "grpcs")) return { upstreamTls: null, closed: null };
-  const { namespace } = ingress.meta;
-  const [, service = ""] = backend?.split("/") ?? [];
-  const name = wish.name ?? `${service}.${namespace}.svc`;
-  if (!wish.verify) return { upstreamTls: { name, verify: null }, closed: null };
-  const authorities =
-    wish.secret === null ? null : (draft.input.secret(`${namespace}/${wish.secret}`)?.authorities ?? null);
-  if (authorities !== null) return { upstreamTls: { name, verify: { authorities, depth: wish.depth } }, closed: null };
-  const reason =
-    wish.secret === null
-      ? "proxy-ssl-verify needs proxy-ssl-secret, a Secret with ca.crt"
-      : `Secret ${namespace}/${wish.secret} of proxy-ssl-secret has no ca.crt with PEM certificates`;
-  draft.problems.push(
-    problemOf(ingress, {
-      code: "secret-invalid",
-      severity: "error",
-      field: 'metadata.annotations["nginx.ingress.kubernetes.io/proxy-ssl-secret"]',
-      message: `${reason}: requests to ${backend ?? "its backend"} get 503`,
-      fix: "create the Secret with the authority's certificate under ca.crt",
-      hosts: [draft.name],
-    }),
-  );
-  return { upstreamTls: null, closed: { reason } };
+// A list of the Ingress takes the place of that of its class, as in ingress-nginx.
+function withDefaultAccess(filters: readonly Filter[], ofClass: Policy | null): readonly Filter[] {
+  const access = ofClass?.access ?? null;
+  return access === null || filters.some(({ kind }) => kind === "access") ? filters : [access, ...filters];
 }
 
-function sslRedirect(settings: ModelSettings, policy: Policy | null): Route["sslRedirect"] {
-  if (policy?.forceSslRedirect ?? settings.forceSslRedirect) return "always";
-  return (policy?.sslRedirect ?? settings.sslRedirect) ? "certificate" : "never";
+/** The Ingress's own word, else that of its class, else that of the configuration. */
+function sslRedirect(settings: ModelSettings, ...policies: readonly (Policy | null)[]): Route["sslRedirect"] {
+  const said = (name: "forceSslRedirect" | "sslRedirect"): boolean | null =>
+    policies.map((policy) => policy?.[name] ?? null).find((value) => value !== null) ?? null;
+  if (said("forceSslRedirect") ?? settings.forceSslRedirect) return "always";
+  return (said("sslRedirect") ?? settings.sslRedirect) ? "certificate" : "never";
 }
 
 // server-alias: this name is decided by the table of another host. A rule or an older alias for the name wins.
@@ -276,71 +241,6 @@ function chooseAlias(draft: Draft, all: readonly Claims[], routing: readonly Cla
     );
   }
   return winner?.target ?? null;
-}
-
-interface ResolvedBackend {
-  readonly key: BackendKey | null;
-  readonly closed: Closed | null;
-  /** By the port's appProtocol. */
-  readonly protocol: Protocol;
-}
-
-function resolveBackend(draft: Draft, ingress: Ingress, { backend, field }: Claim): ResolvedBackend {
-  const { input, problems } = draft;
-  const say = (code: Problem["code"], at: string, message: string, fix: string): void => {
-    const severity = code === "backend-missing" ? "warning" : "error";
-    problems.push(problemOf(ingress, { code, severity, field: at, message, fix, hosts: [draft.name] }));
-  };
-  if (backend.kind === "none") {
-    const message = "names no Service: its requests get 503, the other paths are served";
-    say("backend-missing", field, message, "write service: {name: …, port: {number: …}}, or remove the path");
-    return { key: null, closed: { reason: "its rule has no backend" }, protocol: "http" };
-  }
-  if (backend.kind === "resource") {
-    const kind = printable(backend.resourceKind, 60);
-    const message = `points to ${kind}, and only Services are served: its requests get 503`;
-    say("backend-unsupported", `${field}.resource`, message, "use service: {name: …, port: …} instead");
-    return { key: null, closed: { reason: `its backend is of kind ${kind}, not a Service` }, protocol: "http" };
-  }
-  const serviceKey = `${ingress.meta.namespace}/${backend.service}`;
-  const service = input.service(serviceKey);
-  const port = service === undefined ? undefined : findPort(service, backend.port);
-  if (service === undefined) {
-    const elsewhere = input.namespacesOfService(backend.service);
-    const where = elsewhere.length === 0 ? "" : ` (there is one in ${elsewhere.slice(0, 5).join(", ")})`;
-    const message = `there is no Service ${serviceKey}${where}: its requests get 503`;
-    const fix =
-      elsewhere.length === 0
-        ? "create the Service, or correct the name"
-        : "an Ingress reaches Services of its own namespace alone: move one of the two";
-    say("service-missing", `${field}.service.name`, message, fix);
-  } else if (service.type !== "ExternalName" && port === undefined) {
-    const has = service.ports.map(({ port: number, name }) =>
-      name === "" ? `${number}` : `${number} (${printable(name, 63)})`,
-    );
-    const message = `Service ${serviceKey} has no TCP port ${backend.port}: its requests get 503`;
-    const fix =
-      has.length === 0 ? "add the port to the Service" : `use one of its ports: ${has.slice(0, 10).join(", ")}`;
-    say("service-port-missing", `${field}.service.port`, message, fix);
-  }
-  return {
-    key: backendKey(serviceKey, service, backend.port),
-    closed: null,
-    protocol: protocolOf(port?.appProtocol ?? null),
-  };
-}
-
-const APP_PROTOCOLS: Readonly<Record<string, Protocol>> = {
-  https: "https",
-  "kubernetes.io/wss": "https",
-  "kubernetes.io/h2c": "h2c",
-  grpc: "grpc",
-  grpcs: "grpcs",
-};
-
-/** appProtocol of a Service's port (KEP-3726 names, and what is usual); anything else is http. */
-function protocolOf(appProtocol: string | null): Protocol {
-  return APP_PROTOCOLS[(appProtocol ?? "").toLowerCase()] ?? "http";
 }
 
 function conflict(host: string, claim: { field: string; what: string }, loser: Ingress, winner: Ingress): Problem {
@@ -388,7 +288,7 @@ function addEdgeDefault(draft: Draft): RouteKey | null {
     matchType: "Prefix",
     backend: backendKey(defaultBackend.service, service, defaultBackend.port),
     closed: null,
-    sslRedirect: sslRedirect(settings, null),
+    sslRedirect: sslRedirect(settings),
     filters: [],
     upstreamTls: null,
     protocol: protocolOf(

@@ -155,6 +155,7 @@ export type ProblemCode =
   | "annotation-closes-route" // a restricting annotation that is not served: 503 instead of open
   | "annotation-invalid" // a value that cannot be used
   | "annotation-unsupported" // any other annotation of ingress-nginx that is not served
+  | "class-parameters" // settings of an IngressClass that are missing or cannot be used
   | "backend-unsupported" // a backend that is no Service
   | "backend-missing" // a path without a backend
   | "service-missing"

@@ -1,6 +1,6 @@
 // What the builders read: objects and the indexes over them. The store implements it.
 
-import type { EndpointSlice, Ingress, IngressClass, Secret, Service } from "../objects/objects.ts";
+import type { ConfigMap, EndpointSlice, Ingress, IngressClass, Secret, Service } from "../objects/objects.ts";
 
 export interface ModelInput {
   /** Ingresses of our classes that name the host in a rule, in `tls` or by defaultBackend ("_"), oldest first. */
@@ -13,10 +13,12 @@ export interface ModelInput {
   /** Sorted by name. */
   endpointSlices(key: string): readonly EndpointSlice[];
   secret(key: string): Secret | undefined;
+  configMap(key: string): ConfigMap | undefined;
   /** Hosts whose routes use the Service, or whose `tls` names the Secret; sorted. */
   hostsOfService(key: string): readonly string[];
   hostsOfSecret(key: string): readonly string[];
   ingressClasses(): readonly IngressClass[];
+  ingressClass(name: string): IngressClass | undefined;
   /** All that the Ingresses of our classes and the settings name: what a full build goes over. In no order. */
   hostsInUse(): Iterable<string>;
   servicesInUse(): Iterable<string>;

@@ -2,7 +2,7 @@
 // Both sources (an API server, a directory of manifests) give exactly these; nothing else of the agent
 // can tell which of the two an object came from, but for the text of `where` in messages.
 
-export type ObjectKind = "Ingress" | "IngressClass" | "Service" | "EndpointSlice" | "Secret";
+export type ObjectKind = "Ingress" | "IngressClass" | "Service" | "EndpointSlice" | "Secret" | "ConfigMap";
 
 /** Names one object. `namespace` is "" for cluster-scoped kinds. */
 export interface ObjectRef {
@@ -81,6 +81,18 @@ export interface IngressClass {
   readonly meta: Meta;
   readonly controller: string;
   readonly isDefault: boolean;
+  /** spec.parameters: "<namespace>/<name>" of a ConfigMap, what else they name in words, or null for none. */
+  readonly parameters:
+    | { readonly kind: "ConfigMap"; readonly key: string }
+    | { readonly kind: "other"; readonly text: string }
+    | null;
+}
+
+/** Settings of an IngressClass; no other ConfigMap is used. */
+export interface ConfigMap {
+  readonly kind: "ConfigMap";
+  readonly meta: Meta;
+  readonly data: Readonly<Record<string, string>>;
 }
 
 export interface ServicePort {
@@ -153,7 +165,7 @@ export interface Secret {
   readonly authorities: string | null;
 }
 
-export type KubernetesObject = Ingress | IngressClass | Service | EndpointSlice | Secret;
+export type KubernetesObject = Ingress | IngressClass | Service | EndpointSlice | Secret | ConfigMap;
 
 /** One thing that is wrong with an object: the field by its path, what is wrong, and what to do. */
 export interface Fault {

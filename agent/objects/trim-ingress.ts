@@ -2,7 +2,7 @@
 
 import type { Ingress, IngressBackend, IngressClass, IngressPath, IngressRule, IngressTls } from "./objects.ts";
 import { fault, list, optional, type Reader, type Reading, record, required, text, unread } from "./readers.ts";
-import { isRecord, name, shown, wholeNumber, word } from "./readers.ts";
+import { isRecord, name, printable, shown, wholeNumber, word } from "./readers.ts";
 import { labelName, objectName, type ReadMeta } from "./trim-meta.ts";
 
 // Far above what a person writes and what fits into etcd's 1.5 MB; here so that one object has an end.
@@ -62,11 +62,18 @@ const readIngressFields = record({
   spec: required(readSpec, "spec: with rules or a defaultBackend"),
   status: unread,
 });
+const readParameters = record({
+  apiGroup: text(""),
+  kind: text(""),
+  name: text(""),
+  scope: text("Cluster"),
+  namespace: text(""),
+});
 const readClassFields = record({
   apiVersion: unread,
   kind: unread,
   metadata: unread,
-  spec: required(record({ controller: text(""), parameters: unread }), "spec: {controller: …}"),
+  spec: required(record({ controller: text(""), parameters: optional(readParameters) }), "spec: {controller: …}"),
 });
 
 /** Reads an Ingress. Hosts and paths stay as written: what is wrong with one of them costs only its rule. */
@@ -90,7 +97,22 @@ export function readIngress(raw: unknown, { meta }: ReadMeta, reading: Reading):
 export function readIngressClass(raw: unknown, { meta, annotations }: ReadMeta, reading: Reading): IngressClass {
   const { spec } = readClassFields(raw, "", reading);
   const isDefault = annotations["ingressclass.kubernetes.io/is-default-class"] === "true";
-  return { kind: "IngressClass", meta: { ...meta, annotations: {} }, controller: spec.controller, isDefault };
+  const { controller } = spec;
+  const parameters = parametersOf(spec.parameters);
+  return { kind: "IngressClass", meta: { ...meta, annotations: {} }, controller, isDefault, parameters };
+}
+
+function parametersOf(parameters: ReturnType<typeof readParameters> | null): IngressClass["parameters"] {
+  if (parameters === null) return null;
+  const { apiGroup, kind, name: written, namespace } = parameters;
+  if (apiGroup === "" && kind === "ConfigMap" && namespace !== "" && written !== "") {
+    return { kind: "ConfigMap", key: `${namespace}/${written}` };
+  }
+  const group = apiGroup === "" ? "" : `.${apiGroup}`;
+  return {
+    kind: "other",
+    text: printable(`${kind}${group} ${namespace === "" ? "" : `${namespace}/`}${written}`, 200),
+  };
 }
 
 function servicePort(value: unknown, field: string, reading: Reading): number | string {

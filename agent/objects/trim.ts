@@ -3,7 +3,16 @@
 // Never throws, and reads only the fields that are used: the rest is not kept.
 
 import { decodeBase64 } from "./base64.ts";
-import type { Fault, KeyPair, KubernetesObject, ObjectKind, ObjectRef, Position, Secret } from "./objects.ts";
+import type {
+  ConfigMap,
+  Fault,
+  KeyPair,
+  KubernetesObject,
+  ObjectKind,
+  ObjectRef,
+  Position,
+  Secret,
+} from "./objects.ts";
 import { flag, isRecord, type Reading, record, shown, text, textMap, unread } from "./readers.ts";
 import { didYouMean } from "../lib/spelling.ts";
 import { readIngress, readIngressClass } from "./trim-ingress.ts";
@@ -31,6 +40,7 @@ const GROUPS = {
   Service: "",
   EndpointSlice: "discovery.k8s.io",
   Secret: "",
+  ConfigMap: "",
 } as const satisfies Record<ObjectKind, string>;
 const KINDS = Object.keys(GROUPS) as ObjectKind[]; // the keys of the record above
 const OLD_INGRESS_GROUP = "extensions";
@@ -81,6 +91,8 @@ function readKind(
       return readService(raw, meta, reading);
     case "EndpointSlice":
       return readEndpointSlice(raw, meta, reading);
+    case "ConfigMap":
+      return readConfigMap(raw, meta, reading);
     case "Secret":
       return readSecret(raw, meta, reading, options.inspectKeyPair);
   }
@@ -137,6 +149,20 @@ function namesService(raw: Record<string, unknown>): boolean {
   const labels = isRecord(metadata) ? metadata["labels"] : undefined;
   const service = isRecord(labels) ? labels[SERVICE_NAME_LABEL] : undefined;
   return typeof service === "string" && service !== "";
+}
+
+const readConfigMapFields = record({
+  apiVersion: unread,
+  kind: unread,
+  metadata: unread,
+  data: textMap,
+  binaryData: unread,
+  immutable: unread,
+});
+
+function readConfigMap(raw: unknown, { meta }: ReadMeta, reading: Reading): ConfigMap {
+  const { data } = readConfigMapFields(raw, "", reading);
+  return { kind: "ConfigMap", meta: { ...meta, annotations: {} }, data };
 }
 
 const readSecretFields = record({

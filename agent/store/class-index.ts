@@ -62,6 +62,30 @@ export class ClassIndex {
     return isOurs(ingress, this.#view(), this.#settings);
   }
 
+  /** Keys of the Ingresses that name a class. */
+  ingressesOf(name: string): Iterable<string> {
+    return this.#named.get(name) ?? [];
+  }
+
+  /** Our classes whose parameters name a ConfigMap. */
+  classesOfConfigMap(key: string): readonly string[] {
+    return this.#withParameters().flatMap(([name, configMap]) => (configMap === key ? [name] : []));
+  }
+
+  /** ConfigMaps that parameters of our classes name. */
+  configMaps(): ReadonlySet<string> {
+    return new Set(this.#withParameters().map(([, configMap]) => configMap));
+  }
+
+  // There are a handful of classes.
+  #withParameters(): readonly (readonly [name: string, configMap: string])[] {
+    return [...this.#classes].flatMap(([name, ingressClass]) => {
+      const { parameters } = ingressClass;
+      if (parameters?.kind !== "ConfigMap" || !isOurClass(name, ingressClass, this.#settings)) return [];
+      return [[name, parameters.key] as const];
+    });
+  }
+
   /** Sorted by name. */
   all(): readonly IngressClass[] {
     return [...this.#classes.values()].sort((a, b) => compareText(a.meta.name, b.meta.name));

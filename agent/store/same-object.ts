@@ -11,8 +11,8 @@ export function isSameObject(a: KubernetesObject, b: KubernetesObject): boolean 
   return isSame(metaOfA, metaOfB) && isSame({ ...a, meta: null }, { ...b, meta: null });
 }
 
-// Objects are plain JSON; the order of keys means nothing.
-function isSame(a: unknown, b: unknown): boolean {
+/** Equal as plain JSON; the order of keys means nothing. */
+export function isSame(a: unknown, b: unknown): boolean {
   if (a === b) return true;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
   if (Array.isArray(a)) {

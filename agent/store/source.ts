@@ -51,4 +51,6 @@ export interface Source {
   state(): SourceState;
   /** Which Secrets are referenced now ("namespace/name"); a source reads no others. Called whenever the set changes. */
   wantSecrets(keys: ReadonlySet<string>): void;
+  /** The same for ConfigMaps. */
+  wantConfigMaps(keys: ReadonlySet<string>): void;
 }

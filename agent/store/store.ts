@@ -4,11 +4,12 @@
 
 import type { DirtyKey } from "../model/edge-model.ts";
 import { ANY_HOST } from "../model/hosts.ts";
-import { sortPorts } from "../model/ingress/claims.ts";
+import { claimsOf, sortPorts } from "../model/ingress/claims.ts";
 import type { ModelInput, ModelSettings } from "../model/input.ts";
 import { allKeys } from "../model/keys.ts";
 import {
   compareText,
+  type ConfigMap,
   type EndpointSlice,
   type Ingress,
   type IngressClass,
@@ -21,7 +22,11 @@ import {
 } from "../objects/objects.ts";
 import { ClassIndex } from "./class-index.ts";
 import { IngressIndex } from "./ingress-index.ts";
-import { isSameObject } from "./same-object.ts";
+import { withLastGoodPair } from "./last-good-pair.ts";
+import { NamesIndex } from "./names-index.ts";
+import { replaceIn } from "./replace-in.ts";
+import { isSame, isSameObject } from "./same-object.ts";
+import { SliceIndex } from "./slice-index.ts";
 import type { Change, Refusal } from "./source.ts";
 
 export interface StoreOptions {
@@ -32,6 +37,8 @@ export interface StoreOptions {
   readonly onDirty: () => void;
   /** Told when the set of Secrets that are wanted changed, also before the store is synced. */
   readonly onWantedSecrets: (keys: ReadonlySet<string>) => void;
+  /** The same for ConfigMaps; absent where the source gives all there are. */
+  readonly onWantedConfigMaps?: (keys: ReadonlySet<string>) => void;
 }
 
 export class Store implements ModelInput {
@@ -39,11 +46,10 @@ export class Store implements ModelInput {
   readonly #ingresses = new Map<string, Ingress>();
   readonly #services = new Map<string, Service>();
   /** Name of a Service → namespaces that have one. */
-  readonly #namespacesOfService = new Map<string, Set<string>>();
+  readonly #namespaces = new NamesIndex();
   readonly #secrets = new Map<string, Secret>();
-  readonly #slices = new Map<string, EndpointSlice>();
-  /** "<namespace>/<service>" → names of its slices → slice. */
-  readonly #slicesOfService = new Map<string, Map<string, EndpointSlice>>();
+  readonly #configMaps = new Map<string, ConfigMap>();
+  readonly #slices = new SliceIndex();
   readonly #classes: ClassIndex;
   readonly #index: IngressIndex;
   /** Ingresses that are in the index: ours, as it was decided last. */
@@ -54,6 +60,7 @@ export class Store implements ModelInput {
   #dirty = new Set<DirtyKey>();
   #told = false;
   #secretsChanged: boolean;
+  #toldConfigMaps: ReadonlySet<string> = new Set();
 
   constructor(options: StoreOptions) {
     this.#options = options;
@@ -92,8 +99,9 @@ export class Store implements ModelInput {
       ...this.#classes.all(),
       ...this.#ingresses.values(),
       ...this.#services.values(),
-      ...this.#slices.values(),
+      ...this.#slices.all(),
       ...this.#secrets.values(),
+      ...this.#configMaps.values(),
     ];
   }
 
@@ -136,16 +144,24 @@ export class Store implements ModelInput {
   }
 
   namespacesOfService(name: string): readonly string[] {
-    return [...(this.#namespacesOfService.get(name) ?? [])].sort();
+    return this.#namespaces.of(name);
   }
 
   endpointSlices(key: string): readonly EndpointSlice[] {
-    const slices = [...(this.#slicesOfService.get(key)?.values() ?? [])];
-    return slices.sort((a, b) => compareText(a.meta.name, b.meta.name));
+    return this.#slices.of(key);
   }
 
   secret(key: string): Secret | undefined {
     return this.#secrets.get(key);
+  }
+
+  configMap(key: string): ConfigMap | undefined {
+    return this.#configMaps.get(key);
+  }
+
+  /** ConfigMaps ("<namespace>/<name>") that parameters of our IngressClasses name. */
+  wantedConfigMaps(): ReadonlySet<string> {
+    return this.#classes.configMaps();
   }
 
   hostsOfService(key: string): readonly string[] {
@@ -156,6 +172,10 @@ export class Store implements ModelInput {
 
   hostsOfSecret(key: string): readonly string[] {
     return [...this.#index.hostsOfSecret(key)].sort();
+  }
+
+  ingressClass(name: string): IngressClass | undefined {
+    return this.#classes.get(name);
   }
 
   ingressClasses(): readonly IngressClass[] {
@@ -206,6 +226,11 @@ export class Store implements ModelInput {
       this.#secretsChanged = false;
       this.#options.onWantedSecrets(this.wantedSecrets());
     }
+    const configMaps = this.wantedConfigMaps();
+    if (!isSameSet(configMaps, this.#toldConfigMaps)) {
+      this.#toldConfigMaps = configMaps;
+      this.#options.onWantedConfigMaps?.(configMaps);
+    }
     if (this.#dirty.size > 0 && !this.#told) {
       this.#told = true;
       this.#options.onDirty();
@@ -243,9 +268,11 @@ export class Store implements ModelInput {
       case "Service":
         return [...this.#services.values()];
       case "EndpointSlice":
-        return [...this.#slices.values()];
+        return this.#slices.all();
       case "Secret":
         return [...this.#secrets.values()];
+      case "ConfigMap":
+        return [...this.#configMaps.values()];
     }
   }
 
@@ -262,6 +289,8 @@ export class Store implements ModelInput {
         return this.#setSlice(key, object);
       case "Secret":
         return this.#setSecret(key, object);
+      case "ConfigMap":
+        return this.#setConfigMap(key, object);
     }
   }
 
@@ -278,6 +307,8 @@ export class Store implements ModelInput {
         return this.#setSlice(key, null);
       case "Secret":
         return this.#setSecret(key, null);
+      case "ConfigMap":
+        return this.#setConfigMap(key, null);
     }
   }
 
@@ -304,6 +335,20 @@ export class Store implements ModelInput {
     if (before === undefined && ingressClass === null) return;
     if (before !== undefined && ingressClass !== null && isSameObject(before, ingressClass)) return;
     for (const key of this.#classes.set(name, ingressClass)) this.#reindex(key);
+    if (!isSame(before?.parameters ?? null, ingressClass?.parameters ?? null)) this.#markClass(name);
+  }
+
+  #setConfigMap(key: string, configMap: ConfigMap | null): void {
+    if (!replaceIn(this.#configMaps, key, configMap)) return;
+    for (const name of this.#classes.classesOfConfigMap(key)) this.#markClass(name);
+  }
+
+  // What a class says is said to all its Ingresses.
+  #markClass(name: string): void {
+    for (const key of this.#classes.ingressesOf(name)) {
+      const ingress = this.#indexed.get(key);
+      if (ingress !== undefined) for (const host of claimsOf(ingress).hosts) this.#mark(`host:${host}`);
+    }
   }
 
   #setService(key: string, service: Service | null): void {
@@ -319,34 +364,14 @@ export class Store implements ModelInput {
   // Ingresses that name a Service of this name in vain say where there is one.
   #noteService(key: string, exists: boolean): void {
     const [namespace = "", name = ""] = key.split("/");
-    const namespaces = this.#namespacesOfService.get(name) ?? new Set<string>();
-    if (exists) namespaces.add(namespace);
-    else namespaces.delete(namespace);
-    if (namespaces.size === 0) this.#namespacesOfService.delete(name);
-    else this.#namespacesOfService.set(name, namespaces);
+    this.#namespaces.set(name, namespace, exists);
     for (const used of this.#index.servicesNamed(name)) {
       if (!this.#services.has(used)) for (const host of this.hostsOfService(used)) this.#mark(`host:${host}`);
     }
   }
 
   #setSlice(key: string, slice: EndpointSlice | null): void {
-    const before = this.#slices.get(key);
-    if (!replaceIn(this.#slices, key, slice)) return;
-    if (before !== undefined) this.#unlinkSlice(before);
-    if (slice !== null) {
-      const service = serviceOfSlice(slice);
-      const slices = this.#slicesOfService.get(service) ?? new Map<string, EndpointSlice>();
-      this.#slicesOfService.set(service, slices.set(slice.meta.name, slice));
-      this.#markEndpoints(service);
-    }
-  }
-
-  #unlinkSlice(slice: EndpointSlice): void {
-    const service = serviceOfSlice(slice);
-    const slices = this.#slicesOfService.get(service);
-    slices?.delete(slice.meta.name);
-    if (slices?.size === 0) this.#slicesOfService.delete(service);
-    this.#markEndpoints(service);
+    for (const service of this.#slices.set(key, slice)) this.#markEndpoints(service);
   }
 
   #markEndpoints(service: string): void {
@@ -370,21 +395,6 @@ function keyOf(ref: ObjectRef): string {
   return ref.namespace === "" ? ref.name : `${ref.namespace}/${ref.name}`;
 }
 
-function serviceOfSlice(slice: EndpointSlice): string {
-  return `${slice.meta.namespace}/${slice.service}`;
-}
-
-/** A Secret that was a key pair and is none any more keeps the pair: its hosts go on with the certificate they had. */
-function withLastGoodPair(secret: Secret, before: Secret | undefined): Secret {
-  if (secret.keyPair.kind === "good" || before?.keyPair.kind !== "good") return secret;
-  return { ...secret, keyPair: before.keyPair, refused: secret.keyPair };
-}
-
-/** Puts or (null) removes; false where nothing changed. */
-function replaceIn<T extends KubernetesObject>(objects: Map<string, T>, key: string, object: T | null): boolean {
-  const before = objects.get(key);
-  if (object === null) return objects.delete(key);
-  if (before !== undefined && isSameObject(before, object)) return false;
-  objects.set(key, object);
-  return true;
+function isSameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  return a.size === b.size && [...a].every((entry) => b.has(entry));
 }

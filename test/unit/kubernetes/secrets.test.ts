@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { FakeObject } from "../../fakes/kube-objects.ts";
 import { ingress, secret, startRig, until } from "./harness.ts";
 
 test("reads the Secrets that are wanted and no others", async (t) => {
@@ -117,3 +118,19 @@ for (const watchList of ["on", "error-event"] as const) {
     assert.deepEqual(source.state().troubles, []);
   });
 }
+
+test("reads the ConfigMaps that are wanted in the same way", async (t) => {
+  const settings = (name: string): FakeObject => ({
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name, namespace: "shop" },
+    data: { "ssl-redirect": "false" },
+  });
+  const { fake, source, store } = await startRig(t, { objects: [settings("edge"), settings("other")] });
+  source.wantConfigMaps(new Set(["shop/edge"]));
+  await until(() => store.names("ConfigMap").join() === "edge", "the ConfigMap");
+  fake.delete("configmaps", "shop", "edge");
+  await until(() => store.names("ConfigMap").length === 0, "gone");
+  source.wantConfigMaps(new Set());
+  await until(() => fake.watching("configmaps") === 0, "its watch has ended");
+});

@@ -1,6 +1,7 @@
 // Small objects for tests, as the sources give them.
 
 import type {
+  ConfigMap,
   Endpoint,
   EndpointSlice,
   Ingress,
@@ -68,7 +69,17 @@ export function ingress(
   };
 }
 export function ingressClass(name: string, controller: string, isDefault = false): IngressClass {
-  return { kind: "IngressClass", meta: { ...meta(`/${name}`), namespace: "", name }, controller, isDefault };
+  return {
+    kind: "IngressClass",
+    meta: { ...meta(`/${name}`), namespace: "", name },
+    controller,
+    isDefault,
+    parameters: null,
+  };
+}
+
+export function configMap(key: string, data: Readonly<Record<string, string>>): ConfigMap {
+  return { kind: "ConfigMap", meta: meta(key), data };
 }
 
 export function servicePort(port: number, name = ""): ServicePort {

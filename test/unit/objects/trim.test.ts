@@ -174,7 +174,7 @@ describe("which documents are read", () => {
   test("ignores kinds that have nothing to do with traffic", () => {
     for (const [apiVersion, kind] of [
       ["apps/v1", "Deployment"],
-      ["v1", "ConfigMap"],
+      ["v1", "Pod"],
       ["serving.knative.dev/v1", "Service"],
       ["config.openshift.io/v1", "Ingress"],
     ]) {

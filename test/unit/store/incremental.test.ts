@@ -16,6 +16,7 @@ import { Store } from "../../../agent/store/store.ts";
 import {
   backend,
   BAD_KEY_PAIR,
+  configMap,
   endpoint,
   goodKeyPair,
   ingress,
@@ -40,10 +41,11 @@ const port = fc.constantFrom<number | string>(80, 80, 80, 81, "http");
 const anyBackend = fc.oneof(
   { weight: 8, arbitrary: fc.tuple(serviceName, port).map(([name, number]) => backend(name, number)) },
   fc.constant({ kind: "resource", apiGroup: "", resourceKind: "Bucket", name: "b" } as const),
+  fc.constant({ kind: "none" } as const),
 );
 const anyPath = fc
   .tuple(
-    fc.constantFrom("/", "/a", "/a/", "/a/b", "//", "", "no", "/%zz"),
+    fc.constantFrom("/", "/a", "/a/", "/a/b", "//", "", "no", "/%zz", "/a(.*)", "/(b"),
     fc.constantFrom("Exact", "Prefix", "ImplementationSpecific"),
     anyBackend,
   )
@@ -56,6 +58,15 @@ const annotations = fc.constantFrom(
   { "nginx.ingress.kubernetes.io/auth-url": "x" },
   { "nginx.ingress.kubernetes.io/server-snippet": "x" },
   { "nginx.ingress.kubernetes.io/use-regex": "true" },
+  { "nginx.ingress.kubernetes.io/rewrite-target": "/$1" },
+  { "ingress.kubernetes.io/rewrite-target": "/new" },
+  { "nginx.ingress.kubernetes.io/whitelist-source-range": "10.0.0.0/8" },
+  { "nginx.ingress.kubernetes.io/server-alias": "y.example, z.example" },
+  {
+    "nginx.ingress.kubernetes.io/backend-protocol": "HTTPS",
+    "nginx.ingress.kubernetes.io/proxy-ssl-verify": "on",
+    "nginx.ingress.kubernetes.io/proxy-ssl-secret": "cert2",
+  },
   { "nginx.ingress.kubernetes.io/canary": "true" },
   { [CLASS_ANNOTATION]: "mine" },
 );
@@ -119,16 +130,35 @@ const anySecret = fc
       goodKeyPair([], NOW - 1),
     ),
   )
-  .map(([space, name, keyPair]): KubernetesObject => secret(`${space}/${name}`, keyPair));
+  .map(([space, name, keyPair]): KubernetesObject => ({
+    ...secret(`${space}/${name}`, keyPair),
+    authorities: keyPair.kind === "good" ? "PEM" : null,
+  }));
 const anyClass = fc
-  .tuple(fc.constantFrom("mine", "other", "nginx"), fc.constantFrom("headgate.dev/ingress", "else"), fc.boolean())
-  .map(([name, controller, isDefault]): KubernetesObject => ingressClass(name, controller, isDefault));
+  .tuple(
+    fc.constantFrom("mine", "other", "nginx"),
+    fc.constantFrom("headgate.dev/ingress", "else"),
+    fc.boolean(),
+    fc.constantFrom(null, { kind: "ConfigMap", key: "a/settings" } as const, { kind: "other", text: "x" } as const),
+  )
+  .map(([name, controller, isDefault, parameters]): KubernetesObject => {
+    return { ...ingressClass(name, controller, isDefault), parameters };
+  });
+const anyConfigMap = fc
+  .constantFrom(
+    {},
+    { "force-ssl-redirect": "true" },
+    { "block-cidrs": "10.0.0.1" },
+    { "whitelist-source-range": "::/0" },
+  )
+  .map((data): KubernetesObject => configMap("a/settings", data));
 const anyObject = fc.oneof(
   { weight: 4, arbitrary: anyIngress },
   { weight: 2, arbitrary: anyService },
   { weight: 2, arbitrary: anySlice },
   { weight: 2, arbitrary: anySecret },
   { weight: 2, arbitrary: anyClass },
+  { weight: 1, arbitrary: anyConfigMap },
 );
 const put = anyObject.map((object): Change => ({ kind: "put", object }));
 const change = fc.oneof(
