@@ -3,7 +3,9 @@
 import { join } from "node:path";
 import { defaultAgentSocket, defaultRunDir, defaultStateDir, SOCKET_PATH_BYTES_MAX } from "../lib/default-paths.ts";
 import type { SettingValue } from "./check-value.ts";
+import { buildTraffic } from "./build-traffic.ts";
 import type { Config, SourceConfig } from "./config.ts";
+import type { ClientsTraffic } from "../render/traffic.ts";
 
 /** What loading needs to know about the process and the machine, so that it reads nothing by itself but the file. */
 export interface Surroundings {
@@ -53,6 +55,8 @@ export function buildConfig(layers: Layers, around: Surroundings, complain: Comp
       classless: get.choice("ingress.classless", ["auto", "true", "false"], "auto"),
       defaultBackend: defaultBackend(layers, complain),
       defaultCertificate: get.textOrNull("ingress.defaultCertificate"),
+      sslRedirect: get.flag("ingress.sslRedirect", true),
+      forceSslRedirect: get.flag("ingress.forceSslRedirect", false),
     },
     listeners: {
       addresses: get.list("listeners.addresses", around.ipv6 ? ["0.0.0.0", "::"] : ["0.0.0.0"]),
@@ -64,13 +68,15 @@ export function buildConfig(layers: Layers, around: Surroundings, complain: Comp
       service: get.textOrNull("nginx.service"),
       luaPackagePath: get.list("nginx.luaPackagePath", []),
       workerProcesses: get.number("nginx.workerProcesses", 0),
-      workerConnections: get.number("nginx.workerConnections", 4096),
+      workerConnections: get.number("nginx.workerConnections", 16_384),
       workerShutdownTimeoutS: get.number("nginx.workerShutdownTimeoutS", 240),
+      openFiles: get.numberOrNull("nginx.openFiles", null),
       accessLog: get.textOrNull("nginx.accessLog"),
       clientMaxBodyMb: get.number("nginx.clientMaxBodyMb", 1),
       reloadHoldoffMs: get.number("nginx.reloadHoldoffMs", 200),
       reloadHoldoffMsMax: get.number("nginx.reloadHoldoffMsMax", 2000),
     },
+    traffic: buildTraffic((key) => layers.get(key)?.value),
     endpoints: { allowLocal: get.flag("endpoints.allowLocal", false) },
     api: {
       socket: get.text("api.socket", defaultAgentSocket(runDir)),
@@ -106,6 +112,7 @@ function checkTogether(config: Omit<Config, "source">, layers: Layers, complain:
       fix,
     );
   }
+  checkClients(config.traffic.clients, layers, complain);
   const key = layers.has("runDir") || !layers.has("stateDir") ? "runDir" : "stateDir";
   const longest = join(config.runDir, LONGEST_SOCKET_NAME);
   if (Buffer.byteLength(longest) > SOCKET_PATH_BYTES_MAX) {
@@ -114,6 +121,16 @@ function checkTogether(config: Omit<Config, "source">, layers: Layers, complain:
   }
   if (layers.has("api.socket") && Buffer.byteLength(config.api.socket) > SOCKET_PATH_BYTES_MAX) {
     complain(where("api.socket"), "api.socket", `is longer than ${SOCKET_PATH_BYTES_MAX} bytes`, "use a shorter path");
+  }
+}
+
+// Without a list of proxies everybody would be one, and could say to be anybody.
+function checkClients(clients: ClientsTraffic, layers: Layers, complain: Complain): void {
+  if (clients.trustedProxies.length > 0) return;
+  for (const key of ["clients.forwardedHeaders", "clients.proxyProtocol"]) {
+    if (layers.get(key)?.value !== true) continue;
+    const fix = "list the proxies before this edge in `clients.trustedProxies`, like [192.0.2.0/24]";
+    complain(layers.get(key)?.origin.where ?? "", key, "needs `clients.trustedProxies`", fix);
   }
 }
 
@@ -187,7 +204,7 @@ function reader(layers: Layers) {
       const held = value(key);
       return typeof held === "number" ? held : otherwise;
     },
-    numberOrNull(key: string, otherwise: number): number | null {
+    numberOrNull(key: string, otherwise: number | null): number | null {
       const held = value(key);
       return held === null || typeof held === "number" ? held : otherwise;
     },

@@ -2,7 +2,7 @@
 
 import { isIP } from "node:net";
 import { resolve } from "node:path";
-import type { Setting } from "./settings.ts";
+import type { Setting, SettingKind } from "./setting.ts";
 
 export type SettingValue = string | number | boolean | readonly string[] | null;
 
@@ -97,7 +97,9 @@ function checkChoice(raw: unknown, values: readonly string[]): Checked {
   return fault(`${shown(raw)} is none of ${values.join(", ")}`, `write one of ${values.join(", ")}`);
 }
 
-function checkList(raw: unknown, type: Extract<Setting["type"], { kind: "list" }>, origin: ValueOrigin): Checked {
+type ListKind = Extract<SettingKind, { kind: "list" }>;
+
+function checkList(raw: unknown, type: ListKind, origin: ValueOrigin): Checked {
   const items: unknown = origin.textual && typeof raw === "string" ? raw.split(",").map((item) => item.trim()) : raw;
   if (!Array.isArray(items)) return fault(`${shown(raw)} is no list`, "write a list: [first, second]");
   if (items.length < type.min || items.length > type.max) {
@@ -106,7 +108,7 @@ function checkList(raw: unknown, type: Extract<Setting["type"], { kind: "list" }
   const values: string[] = [];
   for (const item of items as readonly unknown[]) {
     // Array.isArray gives any[]
-    const checked = checkItem(item, type.of, origin);
+    const checked = checkItem(item, type, origin);
     if (!checked.ok) return checked;
     if (typeof checked.value === "string") values.push(checked.value);
   }
@@ -115,8 +117,8 @@ function checkList(raw: unknown, type: Extract<Setting["type"], { kind: "list" }
   return { ok: true, value: values };
 }
 
-function checkItem(item: unknown, of: "name" | "path" | "address", origin: ValueOrigin): Checked {
-  switch (of) {
+function checkItem(item: unknown, type: ListKind, origin: ValueOrigin): Checked {
+  switch (type.of) {
     case "name":
       return checkText(item, /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/, "nginx");
     case "path":
@@ -125,5 +127,19 @@ function checkItem(item: unknown, of: "name" | "path" | "address", origin: Value
       return typeof item === "string" && isIP(item) !== 0
         ? { ok: true, value: item }
         : fault(`${shown(item)} is no IP address`, "write an address like 192.0.2.10, or 0.0.0.0 for all");
+    case "network":
+      return isNetwork(item)
+        ? { ok: true, value: item }
+        : fault(`${shown(item)} is no network`, "write one like 192.0.2.0/24, or a single address");
+    case "word":
+      return checkText(item, type.pattern ?? /^/, type.example ?? "");
   }
+}
+
+function isNetwork(item: unknown): item is string {
+  if (typeof item !== "string") return false;
+  const [address = "", length, ...more] = item.split("/");
+  const version = isIP(address);
+  if (version === 0 || more.length > 0) return false;
+  return length === undefined || (/^\d{1,3}$/.test(length) && Number(length) <= (version === 4 ? 32 : 128));
 }

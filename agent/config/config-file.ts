@@ -78,9 +78,11 @@ function unknownKey(key: string, prefix: string, word: string, line: number): Fi
     ),
   );
   const meant = didYouMean(word, [...siblings]);
-  const elsewhere = SETTINGS.find((setting) => setting.key.endsWith(`.${word}`));
+  const elsewhere =
+    SETTINGS.find(({ counterparts }) => counterparts.some(({ name }) => name === word)) ??
+    SETTINGS.find((setting) => setting.key.endsWith(`.${word}`));
   const fix =
-    meant !== null
+    meant !== null && !elsewhere?.counterparts.some(({ name }) => name === word)
       ? `did you mean \`${start}${meant}\`?`
       : elsewhere !== undefined
         ? `did you mean \`${elsewhere.key}\`?`

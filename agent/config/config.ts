@@ -1,5 +1,7 @@
 // The configuration as the rest of the agent reads it: complete, valid, with units in the names.
 
+import type { Traffic } from "../render/traffic.ts";
+
 export interface Config {
   /** This edge's name, by default the machine's host name. */
   readonly edge: string;
@@ -11,6 +13,7 @@ export interface Config {
   readonly ingress: IngressConfig;
   readonly listeners: ListenersConfig;
   readonly nginx: NginxConfig;
+  readonly traffic: Traffic;
   readonly endpoints: { readonly allowLocal: boolean };
   readonly api: {
     /** Unix socket of the CLI; by default `<runDir>/agent.sock`. */
@@ -40,6 +43,9 @@ export interface IngressConfig {
   readonly classless: "auto" | "true" | "false";
   readonly defaultBackend: { readonly service: string; readonly port: number | string } | null;
   readonly defaultCertificate: string | null;
+  /** Where an Ingress says nothing itself. */
+  readonly sslRedirect: boolean;
+  readonly forceSslRedirect: boolean;
 }
 
 export interface ListenersConfig {
@@ -57,6 +63,8 @@ export interface NginxConfig {
   readonly luaPackagePath: readonly string[];
   readonly workerProcesses: number;
   readonly workerConnections: number;
+  /** null: as many as the connections want. */
+  readonly openFiles: number | null;
   readonly workerShutdownTimeoutS: number;
   readonly accessLog: string | null;
   readonly clientMaxBodyMb: number;

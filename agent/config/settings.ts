@@ -1,27 +1,8 @@
 // The table of settings: one entry per key of the configuration file, with its flag, its variable and what it may hold.
 // Reading, messages, `headgate run --help` and the checks of the documentation all come from here.
 
-/** What a value may be. `check` kinds get a string from flags and variables, and the YAML value from the file. */
-export type SettingKind =
-  | { readonly kind: "text"; readonly pattern: RegExp; readonly example: string }
-  /** Made absolute: against the file's folder in the file, against the working directory elsewhere. */
-  | { readonly kind: "path" }
-  | { readonly kind: "integer"; readonly min: number; readonly max: number }
-  | { readonly kind: "boolean" }
-  | { readonly kind: "choice"; readonly values: readonly string[] }
-  | { readonly kind: "list"; readonly of: "name" | "path" | "address"; readonly min: number; readonly max: number };
-
-export interface Setting {
-  /** Path in the file, joined with dots. */
-  readonly key: string;
-  readonly type: SettingKind;
-  /** The file may say null for "none". */
-  readonly nullable: boolean;
-  readonly flag: string | null;
-  readonly env: string | null;
-  /** One line for the help. */
-  readonly help: string;
-}
+import { type Setting, setting, type SettingKind } from "./setting.ts";
+import { TRAFFIC_SETTINGS } from "./traffic-settings.ts";
 
 const NAME = "[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?";
 const namespaced = { kind: "text", pattern: new RegExp(`^${NAME}/${NAME}$`), example: "shop/web" } as const;
@@ -29,15 +10,6 @@ const name = { kind: "text", pattern: new RegExp(`^${NAME}$`), example: "shop" }
 const port = { kind: "integer", min: 1, max: 65_535 } as const;
 const path = { kind: "path" } as const;
 const millis = { kind: "integer", min: 0, max: 3_600_000 } as const;
-
-function setting(
-  key: string,
-  type: SettingKind,
-  help: string,
-  more: { readonly flag?: string; readonly env?: string; readonly nullable?: boolean } = {},
-): Setting {
-  return { key, type, help, flag: more.flag ?? null, env: more.env ?? null, nullable: more.nullable ?? false };
-}
 
 export const SETTINGS: readonly Setting[] = [
   setting("edge", name, "name of this edge", { flag: "edge", env: "HEADGATE_EDGE" }),
@@ -91,6 +63,9 @@ export const SETTINGS: readonly Setting[] = [
     { nullable: true },
   ),
   setting("nginx.luaPackagePath", { kind: "list", of: "path", min: 0, max: 20 }, "more folders of Lua libraries"),
+  setting("nginx.openFiles", { kind: "integer", min: 256, max: 10_000_000 }, "files of one worker; by default enough", {
+    nullable: true,
+  }),
   setting("nginx.workerProcesses", { kind: "integer", min: 0, max: 1024 }, "0: one for each core"),
   setting("nginx.workerConnections", { kind: "integer", min: 64, max: 1_000_000 }, "connections of one worker"),
   setting("nginx.workerShutdownTimeoutS", { kind: "integer", min: 1, max: 86_400 }, "grace of old workers"),
@@ -121,6 +96,7 @@ export const SETTINGS: readonly Setting[] = [
     flag: "log-format",
     env: "HEADGATE_LOG_FORMAT",
   }),
+  ...TRAFFIC_SETTINGS,
 ];
 
 /** Options of `headgate run` in the form of node:util's parseArgs. `config` names the file and is no setting. */

@@ -2,7 +2,9 @@
 
 import type { HealthRegistry } from "../health/registry.ts";
 import { AgentError, errorText } from "../lib/errors.ts";
+import type { LimitFault } from "../nginx/machine-limits.ts";
 import type { NginxFacts } from "../nginx/probe-nginx.ts";
+import type { Traffic } from "../render/traffic.ts";
 import type { LoadedSnapshot } from "../snapshot/snapshot-files.ts";
 import type { SourceState } from "../store/source.ts";
 
@@ -57,6 +59,40 @@ export function tellSnapshotWritten(health: HealthRegistry, error: unknown): voi
     message: errorText(error),
     hint: (error instanceof AgentError ? error.hint : null) ?? "",
   });
+}
+
+/** What the configuration asks for and this machine does not give, or what should not be asked for. */
+export function tellTraffic(
+  health: HealthRegistry,
+  traffic: Traffic,
+  { facts, limits }: { readonly facts: NginxFacts; readonly limits: readonly LimitFault[] },
+): void {
+  for (const code of ["limits-low", "tls-weak", "nginx-limited"] as const) {
+    for (const subject of health.subjects(code))
+      if (code !== "nginx-limited" || subject === "brotli") health.clear(code, subject);
+  }
+  for (const { subject, message, hint } of limits) {
+    health.set({ code: "limits-low", subject, severity: "warning", message, hint });
+  }
+  const weak = traffic.tls.protocols.filter((protocol) => protocol === "TLSv1" || protocol === "TLSv1.1");
+  if (weak.length > 0) {
+    health.set({
+      code: "tls-weak",
+      subject: "",
+      severity: "warning",
+      message: `clients may speak ${weak.join(" and ")}, which is broken (RFC 8996)`,
+      hint: "Remove it from tls.protocols as soon as no client needs it.",
+    });
+  }
+  if (traffic.http.brotli !== null && facts.brotliModule === null) {
+    health.set({
+      code: "nginx-limited",
+      subject: "brotli",
+      severity: "warning",
+      message: "http.brotli is on, and this nginx has no brotli: answers are not compressed with it",
+      hint: "Install it: `apt install libnginx-mod-http-brotli-filter`, and restart the agent.",
+    });
+  }
 }
 
 export function tellBeginning(health: HealthRegistry, facts: NginxFacts, loaded: LoadedSnapshot): void {

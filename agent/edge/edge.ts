@@ -8,6 +8,7 @@ import { DocumentsLane } from "../apply/documents-lane.ts";
 import type { Config } from "../config/config.ts";
 import { type Condition, HealthRegistry } from "../health/registry.ts";
 import { errorText } from "../lib/errors.ts";
+import { readIfThere } from "../lib/files.ts";
 import { type ClusterSize, Configurator } from "../loop/configurator.ts";
 import { EdgeBuilder } from "../loop/edge-builder.ts";
 import { Reconciler } from "../loop/reconciler.ts";
@@ -16,11 +17,13 @@ import { buildCertificate } from "../model/build-certificate.ts";
 import { buildHost } from "../model/build-host.ts";
 import type { DirtyKey } from "../model/edge-model.ts";
 import { allKeys } from "../model/keys.ts";
+import { checkLimits } from "../nginx/machine-limits.ts";
 import { NginxControl } from "../nginx/nginx-control.ts";
 import { buildNginxView, snapshotDir } from "../nginx/nginx-view.ts";
 import { openTemplates } from "../nginx/templates.ts";
 import { countPeers, documentsDictMb, type NginxWish, upstreamBlocks } from "../plan/plan-configuration.ts";
-import { renderNginxFiles } from "../render/files.ts";
+import { routeDefaults } from "../render/documents.ts";
+import { LISTEN_BACKLOG, renderNginxFiles } from "../render/files.ts";
 import { saveSnapshot, type Snapshot } from "../snapshot/snapshot-files.ts";
 import { SnapshotWriter } from "../snapshot/snapshot-writer.ts";
 import type { Source, SourceState } from "../store/source.ts";
@@ -34,6 +37,7 @@ import {
   tellProfilesFull,
   tellSnapshotWritten,
   tellSource,
+  tellTraffic,
 } from "./conditions.ts";
 import { modelSettings } from "./model-settings.ts";
 import type { Prepared } from "./prepare.ts";
@@ -47,6 +51,7 @@ const CERTIFICATES_EVERY_MS = 3_600_000;
 const VERIFIED_PROFILES_MAX = 64;
 
 const now = (): number => Date.now();
+const isHost = (key: DirtyKey): boolean => key.startsWith("host:");
 const isCertificate = (key: DirtyKey): boolean => key.startsWith("certificate:");
 
 export class Edge {
@@ -86,6 +91,7 @@ export class Edge {
       backends: (service) => buildBackends(store, settings, service),
       certificate: (secret) => buildCertificate(store, settings, secret, now()),
     });
+    this.builder.setRouteDefaults(routeDefaults(config.traffic));
     this.nginx = this.#createNginx();
     this.documents = new DocumentsLane(this.nginx);
     this.documents.assume(loaded.snapshot?.documents ?? []);
@@ -138,6 +144,7 @@ export class Edge {
   async start(signal: AbortSignal): Promise<void> {
     const { config, counter, facts, loaded, log } = this.prepared;
     tellBeginning(this.health, facts, loaded);
+    await this.#tellTraffic(config);
     this.source.wantSecrets(this.store.wantedSecrets());
     this.source.wantConfigMaps(this.store.wantedConfigMaps());
     if (loaded.snapshot !== null) {
@@ -172,7 +179,19 @@ export class Edge {
       (key) => JSON.stringify(before[key]) !== JSON.stringify(config[key]),
     );
     if (keys.length > 0) this.prepared.log.warn("Restart the agent to apply all of the configuration", { keys });
-    await this.configurator.want(this.#wish({ ...before, nginx: config.nginx, listeners: config.listeners }));
+    const { nginx, listeners, traffic } = config;
+    this.builder.setRouteDefaults(routeDefaults(traffic));
+    this.reconciler.rebuild(allKeys(this.store).filter(isHost));
+    await this.#tellTraffic(config);
+    await this.configurator.want(this.#wish({ ...before, nginx, listeners, traffic }));
+  }
+
+  async #tellTraffic({ nginx, traffic }: Config): Promise<void> {
+    const { facts } = this.prepared;
+    const { workerConnections, openFiles } = nginx;
+    const root = process.getuid?.() === 0;
+    const limits = await checkLimits(readIfThere, { workerConnections, openFiles, backlog: LISTEN_BACKLOG, root });
+    tellTraffic(this.health, traffic, { facts, limits });
   }
 
   /** Ends in the reverse order. An nginx of our own finishes its requests and ends too. */

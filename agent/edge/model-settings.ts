@@ -9,8 +9,8 @@ export function modelSettings(config: Config): ModelSettings {
   return {
     ingressClasses: ingress.classes,
     classless: ingress.classless,
-    sslRedirect: true,
-    forceSslRedirect: false,
+    sslRedirect: ingress.sslRedirect,
+    forceSslRedirect: ingress.forceSslRedirect,
     defaultBackend: ingress.defaultBackend,
     defaultCertificate: ingress.defaultCertificate,
     allowLocalEndpoints: config.endpoints.allowLocal,

@@ -7,6 +7,8 @@ export type ConditionCode =
   | "knowledge-stale" // serving from the snapshot on disk
   | "nginx-down"
   | "profiles-full" // more sets of authorities for backends than there may be profiles
+  | "limits-low" // the kernel or the unit allows less than the configuration asks for
+  | "tls-weak" // clients may speak a version of TLS that is broken
   | "nginx-limited" // this nginx cannot do something that is asked for
   | "configuration-rejected" // nginx refused the candidate; the old one runs
   | "push-failing" // the data plane does not take documents

@@ -14,6 +14,8 @@ import { isStricter } from "../plan/stricter.ts";
 import {
   profileOf,
   type RenderedDocument,
+  type RouteDefaults,
+  USUAL_ROUTE_DEFAULTS,
   renderBackend,
   renderCertificate,
   renderHost,
@@ -41,8 +43,15 @@ export class EdgeBuilder {
   readonly #wanted = new Map<DocumentId, RenderedDocument>();
   readonly #documentsOf = new Map<DirtyKey, readonly DocumentId[]>();
 
+  #defaults: RouteDefaults = USUAL_ROUTE_DEFAULTS;
+
   constructor(builders: Builders) {
     this.#builders = builders;
+  }
+
+  /** Takes effect where hosts are built from then on. */
+  setRouteDefaults(defaults: RouteDefaults): void {
+    this.#defaults = defaults;
   }
 
   get model(): EdgeModel {
@@ -141,7 +150,7 @@ export class EdgeBuilder {
     keep(this.#hosts, name, built, host === null && serverName === null && built.problems.length === 0);
     return {
       documents: [
-        ...routes.map(renderRoute),
+        ...routes.map((route) => renderRoute(route, this.#defaults)),
         ...(host === null ? [] : [renderHost(host)]),
         ...(serverName === null ? [] : [renderServerName(serverName)]),
       ],

@@ -13,12 +13,15 @@ export interface NginxFacts {
   /** nginx ≥ 1.25.1 has `http2 on`, and serves h2c beside HTTP/1.1 on one port. */
   readonly http2: "directive" | "listen";
   readonly openresty: boolean;
+  /** Absolute path of the brotli filter's module; null where it is not installed. */
+  readonly brotliModule: string | null;
   /** Things that are asked of it and that it cannot do, for `status`. */
   readonly limits: readonly string[];
 }
 
 /** In the order in which nginx must load them. */
 const LUA_MODULES = ["ndk_http_module.so", "ngx_http_lua_module.so"] as const;
+const BROTLI_MODULE = "ngx_http_brotli_filter_module.so";
 const PROBE_MS_MAX = 10_000;
 
 /** Asks `<binary> -V`. Throws `nginx-missing` with the package to install. */
@@ -51,6 +54,7 @@ export async function probeNginx(binary: string, signal: AbortSignal): Promise<N
     modules,
     http2,
     openresty: facts.openresty,
+    brotliModule: await pathIfThere(join(facts.modulesPath, BROTLI_MODULE)),
     limits:
       http2 === "directive"
         ? []
@@ -59,6 +63,15 @@ export async function probeNginx(binary: string, signal: AbortSignal): Promise<N
               "HTTP/2 works over TLS",
           ],
   };
+}
+
+async function pathIfThere(path: string): Promise<string | null> {
+  try {
+    await access(path);
+    return path;
+  } catch {
+    return null;
+  }
 }
 
 interface VersionOutput {

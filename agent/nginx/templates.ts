@@ -4,7 +4,7 @@
 import nunjucks from "nunjucks";
 
 import type { TemplateEngine } from "../render/files.ts";
-import { lua, printable, q, tok } from "../render/quote.ts";
+import { logFormat, lua, printable, q, tok, variable } from "../render/quote.ts";
 
 /** The engine over a folder of templates. Throws what nunjucks throws: with file, line and column. */
 export function openTemplates(directory: string): TemplateEngine {
@@ -17,6 +17,8 @@ export function openTemplates(directory: string): TemplateEngine {
   environment.addFilter("tok", tok);
   environment.addFilter("q", q);
   environment.addFilter("lua", lua);
+  environment.addFilter("logFormat", logFormat);
+  environment.addFilter("variable", variable);
   // Every {{ }} of a compiled template passes through this function; the library has no other hook for it.
   // The types do not tell of it.
   const runtime = nunjucks.runtime as unknown as { suppressValue: (value: unknown) => string };

@@ -3,6 +3,7 @@
 import { shortHash } from "../lib/hash.ts";
 import type { Backend, Certificate, Host, Route, ServerName } from "../model/edge-model.ts";
 import type { VerifiedProfile } from "./files.ts";
+import type { Traffic } from "./traffic.ts";
 
 /** The schema this agent speaks; the data plane says its own in GET /v1/state. */
 export const SCHEMA = 1;
@@ -90,8 +91,25 @@ export interface RenderedDocument {
 /** The listener set of Ingresses. Keys of hosts and server names are `<listener set>/<name>`. */
 const INGRESS_LISTENERS = "ingress";
 
-const DEFAULT_TIMEOUTS = { connect_ms: 5_000, send_ms: 60_000, read_ms: 60_000 } as const;
-const DEFAULT_RETRY = { tries: 3, timeout_ms: 0 } as const;
+/** What holds for all routes, by the configuration. */
+export type RouteDefaults = Pick<RouteValue, "timeouts" | "retry">;
+
+export function routeDefaults({ proxy }: Pick<Traffic, "proxy">): RouteDefaults {
+  return {
+    timeouts: {
+      connect_ms: proxy.connectTimeoutMs,
+      send_ms: proxy.sendTimeoutS * 1000,
+      read_ms: proxy.readTimeoutS * 1000,
+    },
+    retry: { tries: proxy.retryTries, timeout_ms: proxy.retryTimeoutMs },
+  };
+}
+
+/** Those of the table of settings. */
+export const USUAL_ROUTE_DEFAULTS: RouteDefaults = {
+  timeouts: { connect_ms: 5_000, send_ms: 60_000, read_ms: 60_000 },
+  retry: { tries: 3, timeout_ms: 0 },
+};
 
 export function renderBackend(backend: Backend): RenderedDocument {
   const value: BackendValue = {
@@ -106,7 +124,7 @@ export function renderBackend(backend: Backend): RenderedDocument {
   return rendered("backend", backend.key, value);
 }
 
-export function renderRoute(route: Route): RenderedDocument {
+export function renderRoute(route: Route, defaults: RouteDefaults = USUAL_ROUTE_DEFAULTS): RenderedDocument {
   const value: RouteValue = {
     namespace: route.ingress.namespace,
     ingress: route.ingress.name,
@@ -117,8 +135,8 @@ export function renderRoute(route: Route): RenderedDocument {
     ssl_redirect: route.sslRedirect,
     filters: filtersOf(route),
     closed: route.closed === null ? "" : route.closed.reason,
-    timeouts: DEFAULT_TIMEOUTS,
-    retry: DEFAULT_RETRY,
+    timeouts: defaults.timeouts,
+    retry: defaults.retry,
   };
   return rendered("route", route.key, value);
 }

@@ -1,5 +1,7 @@
 // nginx configuration files, from a view that has everything ready.
 
+import type { ClientsTraffic, Traffic } from "./traffic.ts";
+
 /** A file under the nginx directory. `path` is relative to it. */
 export interface RenderedFile {
   readonly path: string;
@@ -42,6 +44,11 @@ export interface NginxView {
   /** 0: as many as cores. */
   readonly workerProcesses: number;
   readonly workerConnections: number;
+  /** Of one worker; null: as many as the connections want. */
+  readonly openFiles: number | null;
+  readonly traffic: Traffic;
+  /** Module of brotli to load; null: there is none, and answers are not compressed with it. */
+  readonly brotliModule: string | null;
   readonly workerShutdownTimeoutS: number;
   readonly documentsDictMb: number;
   readonly versionsDictMb: number;
@@ -79,13 +86,7 @@ interface ProfileContext {
   readonly verifyDepth: number;
   /** The upstream block; null: one of those that plain HTTP is spread over. */
   readonly upstream: string | null;
-  readonly connectTimeoutMs: number;
-  readonly sendTimeoutMs: number;
-  readonly readTimeoutMs: number;
 }
-
-// A route with these times needs no call for them in Lua: lua/headgate/compile.lua has the same numbers.
-const TIMEOUTS = { connectTimeoutMs: 5_000, sendTimeoutMs: 60_000, readTimeoutMs: 60_000 } as const;
 
 /** Profiles that are always there, see `profileOf` in documents.ts. */
 const STATIC_PROFILES: readonly ProfileContext[] = [
@@ -107,16 +108,19 @@ function profile(name: string, more: Partial<ProfileContext>): ProfileContext {
     trusted: null,
     verifyDepth: 1,
     upstream: `${name}-headgate`,
-    ...TIMEOUTS,
     ...more,
   };
 }
 
 /** More idle connections in one block than that cost more to search than a new connection. */
 const UPSTREAM_KEEPALIVE_CONNECTIONS_MAX = 1024;
+const LOG_FORMAT =
+  '$remote_addr - [$time_iso8601] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" ' +
+  "$request_time $host $hg_route $upstream_addr $upstream_status $upstream_response_time $hg_request_id";
+/** Connections that may wait to be taken, of each listening socket. */
+export const LISTEN_BACKLOG = 4096;
 /** Counters: about 100 bytes a number, 20 MB hold those of 30,000 routes. */
 const METRICS_DICT_MB = 20;
-const TLS_SESSIONS_MB = 10;
 /** The longest body of the push API, as lua/headgate/limits.lua has it. */
 const PUSH_BODY_BYTES_MAX = 1_048_576;
 
@@ -129,8 +133,8 @@ export function renderNginxFiles(view: NginxView, templates: TemplateEngine): re
   const context = {
     ...view,
     listeners: view.listeners.map(listenerContext),
-    http2Directive: view.http2 === "directive",
     accessLogFile: view.accessLog.kind === "file" ? view.accessLog.path : null,
+    backlog: LISTEN_BACKLOG,
     profiles,
     upstreams: [
       ...Array.from({ length: view.upstreamBlocks }, (_, index) => ({ name: `${index}-headgate`, kept: true })),
@@ -138,10 +142,17 @@ export function renderNginxFiles(view: NginxView, templates: TemplateEngine): re
     ],
     upstreamKeepaliveConnections: keepaliveConnections(view),
     metricsDictMb: METRICS_DICT_MB,
-    tlsSessionsMb: TLS_SESSIONS_MB,
     pushBodyBytesMax: PUSH_BODY_BYTES_MAX,
     luaPath: [view.luaDir, ...view.luaPackagePath].map((directory) => `${directory}/?.lua;`).join("") + ";",
-    openFiles: view.workerConnections * 2 + 256,
+    openFiles: view.openFiles ?? openFilesOf(view.workerConnections),
+    http2Directive: view.http2 === "directive",
+    brotli: view.brotliModule === null ? null : view.traffic.http.brotli,
+    retryOn: view.traffic.proxy.retryOn.length === 0 ? ["off"] : view.traffic.proxy.retryOn,
+    busyBuffersKb: view.traffic.proxy.bufferKb * 2,
+    realIpHeader: realIpHeader(view.traffic.clients),
+    believesForwarded: view.traffic.clients.forwardedHeaders,
+    forwardedForVariable: `$http_${view.traffic.clients.forwardedForHeader.toLowerCase().replaceAll("-", "_")}`,
+    logFormat: view.traffic.accessLog.format ?? LOG_FORMAT,
   };
   return [
     { path: "nginx.conf", text: templates.render("nginx.conf.njk", context) },
@@ -169,9 +180,21 @@ function plainUpstream(each: ProfileContext, { upstreamBlocks }: NginxView): Pro
 }
 
 /** Half of a worker's connections may be idle ones to peers. */
-function keepaliveConnections({ workerConnections, upstreamBlocks }: NginxView): number {
+function keepaliveConnections({ workerConnections, upstreamBlocks, traffic }: NginxView): number {
+  if (traffic.proxy.keepaliveConnections !== null) return traffic.proxy.keepaliveConnections;
   const share = Math.floor(workerConnections / 2 / upstreamBlocks);
   return Math.min(UPSTREAM_KEEPALIVE_CONNECTIONS_MAX, Math.max(1, share));
+}
+
+/** A connection of a client, one to a peer, and some files beside. */
+export function openFilesOf(workerConnections: number): number {
+  return workerConnections * 2 + 256;
+}
+
+function realIpHeader(clients: ClientsTraffic): string | null {
+  if (clients.trustedProxies.length === 0) return null;
+  if (clients.proxyProtocol) return "proxy_protocol";
+  return clients.forwardedHeaders ? clients.forwardedForHeader : null;
 }
 
 function listenerContext(listener: ListenerView): object {

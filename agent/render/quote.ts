@@ -38,6 +38,22 @@ export function lua(value: unknown): Raw {
   return new Raw(`"${escaped(value, null)}"`);
 }
 
+/** A log_format of the operator's own: variables stay variables; what would end its quotes is refused. */
+export function logFormat(value: unknown): Raw {
+  const text = textOf(value);
+  if (CONTROL.test(text) || /['\\]/.test(text)) {
+    throw new TypeError(`${JSON.stringify(text)} has a character that no log format can hold here`);
+  }
+  return new Raw(`'${text}'`);
+}
+
+/** A name of a variable of nginx, with its "$". */
+export function variable(value: unknown): Raw {
+  const text = textOf(value);
+  if (!/^\$[a-z][a-z0-9_]*$/.test(text)) throw new TypeError(`${JSON.stringify(text)} is no variable`);
+  return new Raw(text);
+}
+
 /** What `{{ }}` may print: checked text, numbers and booleans. Throws on plain strings, so that no filter is forgotten. */
 export function printable(value: unknown): string {
   if (value instanceof Raw || typeof value === "boolean" || Number.isSafeInteger(value)) {

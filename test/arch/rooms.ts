@@ -17,7 +17,10 @@ export const ROOMS = {
     may: ["type api/wire", "config/settings", "lib"],
     because: "the CLI talks to the agent's socket alone; it shares the wire types and the table of settings with it",
   },
-  config: { may: ["lib"], because: "settings are read before anything else exists" },
+  config: {
+    may: ["lib", "type render/traffic"],
+    because: "settings are read before anything else exists; what nginx's files are made of is typed once",
+  },
   objects: {
     may: ["lib/errors", "lib/hash", "lib/spelling"],
     because: "pure: raw object to trimmed object, the same for both sources",

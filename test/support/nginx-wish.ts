@@ -1,5 +1,6 @@
 // A complete wish for nginx, for tests that change one thing of it.
 
+import { buildTraffic } from "../../agent/config/build-traffic.ts";
 import type { NginxWish } from "../../agent/plan/plan-configuration.ts";
 
 export const wish: NginxWish = {
@@ -19,6 +20,9 @@ export const wish: NginxWish = {
   versionsDictMb: 8,
   upstreamBlocks: 1,
   verified: [],
+  openFiles: null,
+  traffic: buildTraffic(() => undefined),
+  brotliModule: null,
   listeners: [{ address: "0.0.0.0", port: 80, tls: false }],
   httpsPort: 443,
   http2: "directive",

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 
+import { buildTraffic } from "../../../agent/config/build-traffic.ts";
 import { openTemplates } from "../../../agent/nginx/templates.ts";
 import { type NginxView, renderNginxFiles } from "../../../agent/render/files.ts";
 
@@ -26,6 +27,9 @@ const asUnit: NginxView = {
   documentsDictMb: 64,
   upstreamBlocks: 4,
   verified: [],
+  openFiles: null,
+  traffic: buildTraffic(() => undefined),
+  brotliModule: null,
   versionsDictMb: 16,
   listeners: [
     { address: "0.0.0.0", port: 80, tls: false },
@@ -58,8 +62,43 @@ const asChild: NginxView = {
   user: null,
 };
 
+/** Every setting of traffic otherwise than by default. */
+const asWished: NginxView = {
+  ...asUnit,
+  generation: 7,
+  upstreamBlocks: 1,
+  openFiles: 100_000,
+  brotliModule: "/usr/lib/nginx/modules/ngx_http_brotli_filter_module.so",
+  verified: [{ name: "https-0a1b2c", protocol: "https", authorities: "PEM\n", verifyDepth: 2 }],
+  traffic: buildTraffic(
+    (key) =>
+      ({
+        "http.headerTimeoutS": 10,
+        "http.http2": false,
+        "http.redirectCode": "301",
+        "http.noRedirectPaths": ["/a", "/b"],
+        "http.hsts.preload": true,
+        "http.gzip.enabled": true,
+        "http.brotli.enabled": true,
+        "proxy.buffering": true,
+        "proxy.retryOn": [],
+        "proxy.keepaliveConnections": 320,
+        "tls.protocols": ["TLSv1.3"],
+        "tls.sessionTickets": true,
+        "tls.rejectUnknownNames": true,
+        "clients.trustedProxies": ["192.0.2.0/24", "2001:db8::1"],
+        "clients.forwardedHeaders": true,
+        "clients.appendForwardedFor": true,
+        "clients.proxyProtocol": true,
+        "accessLog.format": '{"host":"$host"}',
+        "accessLog.escape": "json",
+        "accessLog.skipPaths": ["/healthz"],
+      })[key],
+  ),
+};
+
 describe("nginx files", () => {
-  for (const [name, view] of [["unit", asUnit], ["child", asChild]] as const) {
+  for (const [name, view] of [["unit", asUnit], ["child", asChild], ["wished", asWished]] as const) {
     test(`are as they were: ${name}`, (t) => {
       for (const file of renderNginxFiles(view, templates)) {
         t.assert.fileSnapshot(file.text, join(import.meta.dirname, name, file.path), {

@@ -6,6 +6,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
+import { buildTraffic } from "../../../agent/config/build-traffic.ts";
 import { openTemplates } from "../../../agent/nginx/templates.ts";
 import { type NginxView, renderNginxFiles } from "../../../agent/render/files.ts";
 import { PushClient } from "./push.ts";
@@ -179,6 +180,9 @@ function testView(directory: string, ports: readonly [number, number], options: 
     documentsDictMb: options.documentsDictMb ?? 8,
     upstreamBlocks: 1,
     verified: [],
+    openFiles: null,
+    traffic: buildTraffic(() => undefined),
+    brotliModule: null,
     versionsDictMb: 4,
     listeners: [
       { address: "127.0.0.1", port: ports[0], tls: false },

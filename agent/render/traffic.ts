@@ -1,0 +1,83 @@
+// How the traffic of all hosts is served: what the configuration file says and what nginx's files are made of.
+// Units are in the names.
+
+export type RedirectCode = 301 | 302 | 307 | 308;
+
+export interface HttpTraffic {
+  readonly headerTimeoutS: number;
+  readonly bodyTimeoutS: number;
+  readonly keepaliveTimeoutS: number;
+  readonly keepaliveRequests: number;
+  readonly headerBufferKb: number;
+  readonly largeHeaderBuffers: number;
+  readonly largeHeaderBufferKb: number;
+  readonly bodyBufferKb: number;
+  readonly underscoresInHeaders: boolean;
+  readonly serverTokens: boolean;
+  readonly http2: boolean;
+  readonly http2Streams: number;
+  readonly redirectCode: RedirectCode;
+  readonly noRedirectPaths: readonly string[];
+  /** The value of Strict-Transport-Security; null: none is sent. */
+  readonly hsts: string | null;
+  /** null: off. */
+  readonly gzip: Compression | null;
+  readonly brotli: Compression | null;
+}
+
+export interface Compression {
+  readonly level: number;
+  readonly minLengthBytes: number;
+  readonly types: readonly string[];
+}
+
+export interface ProxyTraffic {
+  readonly connectTimeoutMs: number;
+  readonly sendTimeoutS: number;
+  readonly readTimeoutS: number;
+  readonly buffering: boolean;
+  readonly bufferKb: number;
+  readonly buffers: number;
+  readonly requestBuffering: boolean;
+  /** Conditions of proxy_next_upstream; empty: off. */
+  readonly retryOn: readonly string[];
+  readonly retryTries: number;
+  readonly retryTimeoutMs: number;
+  /** null: half of a worker's connections. */
+  readonly keepaliveConnections: number | null;
+  readonly keepaliveTimeoutS: number;
+  readonly keepaliveRequests: number;
+}
+
+export interface TlsTraffic {
+  readonly protocols: readonly string[];
+  readonly ciphers: string;
+  readonly preferServerCiphers: boolean;
+  readonly sessionCacheMb: number;
+  readonly sessionTimeoutS: number;
+  readonly sessionTickets: boolean;
+  readonly rejectUnknownNames: boolean;
+}
+
+export interface ClientsTraffic {
+  readonly trustedProxies: readonly string[];
+  readonly forwardedHeaders: boolean;
+  readonly forwardedForHeader: string;
+  readonly appendForwardedFor: boolean;
+  readonly proxyProtocol: boolean;
+}
+
+export interface AccessLogTraffic {
+  /** An nginx log_format; null: ours. */
+  readonly format: string | null;
+  readonly escape: "default" | "json";
+  readonly skipPaths: readonly string[];
+}
+
+export interface Traffic {
+  readonly http: HttpTraffic;
+  readonly proxy: ProxyTraffic;
+  readonly tls: TlsTraffic;
+  readonly clients: ClientsTraffic;
+  readonly accessLog: AccessLogTraffic;
+}
