@@ -77,7 +77,12 @@ export function buildConfig(layers: Layers, around: Surroundings, complain: Comp
       reloadHoldoffMsMax: get.number("nginx.reloadHoldoffMsMax", 2000),
     },
     traffic: buildTraffic((key) => layers.get(key)?.value),
-    endpoints: { allowLocal: get.flag("endpoints.allowLocal", false) },
+    endpoints: {
+      mode: get.choice("endpoints.mode", ["pod", "nodePort", "clusterIP"], "pod"),
+      allowLocal: get.flag("endpoints.allowLocal", false),
+      refused: get.list("endpoints.refused", []),
+      probe: get.flag("endpoints.probe", true),
+    },
     api: {
       socket: get.text("api.socket", defaultAgentSocket(runDir)),
       address: get.text("api.address", "127.0.0.1"),

@@ -14,7 +14,15 @@ export interface Config {
   readonly listeners: ListenersConfig;
   readonly nginx: NginxConfig;
   readonly traffic: Traffic;
-  readonly endpoints: { readonly allowLocal: boolean };
+  readonly endpoints: {
+    /** Where endpoints are asked, where a Service says nothing itself. */
+    readonly mode: "pod" | "nodePort" | "clusterIP";
+    readonly allowLocal: boolean;
+    /** Networks that no endpoint may be in. */
+    readonly refused: readonly string[];
+    /** Whether peers are tried by connecting to them, to say what cannot be reached. */
+    readonly probe: boolean;
+  };
   readonly api: {
     /** Unix socket of the CLI; by default `<runDir>/agent.sock`. */
     readonly socket: string;

@@ -73,6 +73,13 @@ export const SETTINGS: readonly Setting[] = [
   setting("nginx.clientMaxBodyMb", { kind: "integer", min: 0, max: 1_000_000 }, "largest request body; 0: no limit"),
   setting("nginx.reloadHoldoffMs", millis, "wait for more before a reload"),
   setting("nginx.reloadHoldoffMsMax", millis, "longest such wait"),
+  setting(
+    "endpoints.mode",
+    { kind: "choice", values: ["pod", "nodePort", "clusterIP"] },
+    "where endpoints are asked, where a Service says nothing itself",
+  ),
+  setting("endpoints.refused", { kind: "list", of: "network", min: 0, max: 1000 }, "networks no endpoint may be in"),
+  setting("endpoints.probe", { kind: "boolean" }, "connect to some peers, to say in `status` what cannot be reached"),
   setting("endpoints.allowLocal", { kind: "boolean" }, "allow endpoints on loopback and on this machine", {
     flag: "allow-local-endpoints",
     env: "HEADGATE_ALLOW_LOCAL_ENDPOINTS",

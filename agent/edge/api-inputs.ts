@@ -13,7 +13,6 @@ import { decideRequest, serverNameOf } from "../model/match.ts";
 import { documentProblems } from "../model/document-problems.ts";
 import { refusalProblems } from "../model/problems.ts";
 import type { Edge } from "./edge.ts";
-import { modelSettings } from "./model-settings.ts";
 
 /** Keys of documents that are write-only. */
 const SECRET_FIELDS = new Set(["key", "certificate"]);
@@ -68,11 +67,10 @@ function statusReport(edge: Edge): StatusReport {
 
 /** Problems that the values of the model do not hold. */
 function problems(edge: Edge): readonly Problem[] {
-  const { config } = edge.prepared;
   return [
     ...refusalProblems(edge.store.refusals()),
     ...documentProblems(edge.documents.refusals()),
-    ...classProblems(edge.store, modelSettings(config)),
+    ...classProblems(edge.store, edge.settings),
   ];
 }
 

@@ -16,8 +16,10 @@ import { buildBackends } from "../model/build-backends.ts";
 import { buildCertificate } from "../model/build-certificate.ts";
 import { buildHost } from "../model/build-host.ts";
 import type { DirtyKey } from "../model/edge-model.ts";
+import type { ModelSettings } from "../model/input.ts";
 import { allKeys } from "../model/keys.ts";
 import { checkLimits } from "../nginx/machine-limits.ts";
+import type { ObjectKind } from "../objects/objects.ts";
 import { NginxControl } from "../nginx/nginx-control.ts";
 import { buildNginxView, snapshotDir } from "../nginx/nginx-view.ts";
 import { openTemplates } from "../nginx/templates.ts";
@@ -39,23 +41,30 @@ import {
   tellSource,
   tellTraffic,
 } from "./conditions.ts";
+import { HostAddresses } from "./host-addresses.ts";
 import { modelSettings } from "./model-settings.ts";
+import { Rounds } from "./rounds.ts";
 import type { Prepared } from "./prepare.ts";
 import { createSource } from "./source.ts";
 
 /** How long connections may finish when the agent ends together with an nginx of its own. */
 const STOP_MS_MAX = 10_000;
-/** Certificates expire without an event: how often their problems are looked at anew. */
-const CERTIFICATES_EVERY_MS = 3_600_000;
 /** Each is a reload when it comes, and a location and an upstream block for ever: a tenant cannot buy more. */
 const VERIFIED_PROFILES_MAX = 64;
 
 const now = (): number => Date.now();
 const isHost = (key: DirtyKey): boolean => key.startsWith("host:");
-const isCertificate = (key: DirtyKey): boolean => key.startsWith("certificate:");
+
+/** Without Nodes, a cluster that is asked at its nodes would have no peers. Manifests may have none. */
+function requiredKinds({ endpoints, source }: Config): readonly ObjectKind[] {
+  const nodes = endpoints.mode === "nodePort" && source.kind === "kubernetes";
+  return ["Ingress", "Service", "EndpointSlice", ...(nodes ? (["Node"] as const) : [])];
+}
 
 export class Edge {
   readonly prepared: Prepared;
+  readonly settings: ModelSettings;
+  readonly hostAddresses = new HostAddresses();
   readonly health: HealthRegistry;
   readonly store: Store;
   readonly builder: EdgeBuilder;
@@ -66,24 +75,26 @@ export class Edge {
   readonly reconciler: Reconciler;
   readonly source: Source;
   readonly #writer: SnapshotWriter;
+  readonly #rounds: Rounds;
   #api: ApiServer | null = null;
-  #certificates: NodeJS.Timeout | null = null;
   #nginxSince: number | null = null;
   #snapshotFrom: number | null;
 
   /** Puts the parts together; nothing runs yet. Throws AgentError kubeconfig-invalid. */
   constructor(prepared: Prepared) {
-    const { config, counter, loaded, log } = prepared;
+    const { config, loaded, log } = prepared;
     this.prepared = prepared;
     this.#snapshotFrom = loaded.snapshot?.savedAt ?? null;
     this.health = new HealthRegistry(now, (condition, began) => this.#logCondition(condition, began));
-    const settings = modelSettings(config);
+    const settings = modelSettings(config, () => this.hostAddresses.all);
+    this.settings = settings;
     const store = new Store({
       settings,
-      requiredKinds: ["Ingress", "Service", "EndpointSlice"],
+      requiredKinds: requiredKinds(config),
       onDirty: () => this.reconciler.wake(),
       onWantedSecrets: (keys) => this.source.wantSecrets(keys),
       onWantedConfigMaps: (keys) => this.source.wantConfigMaps(keys),
+      onWantedNodes: () => this.source.wantNodes(),
     });
     this.store = store;
     this.builder = new EdgeBuilder({
@@ -114,20 +125,10 @@ export class Edge {
       onState: (state) => this.#onSource(state),
       log: log.child("source"),
     });
-    this.reconciler = new Reconciler({
-      builder: this.builder,
-      takeDirty: () => store.takeDirty(),
-      mayBuild: () => loaded.snapshot !== null || this.#isFresh(),
-      isFresh: () => this.#isFresh(),
-      snapshotGeneration: loaded.snapshot?.generation ?? 0,
-      lane: this.documents,
-      dataPlane: this.nginx,
-      counter,
-      health: this.health,
-      log: log.child("loop"),
-      now,
-      onApplied: (stricterAt) => this.#onApplied(stricterAt),
-    });
+    this.reconciler = this.#createReconciler();
+    const { builder, health, hostAddresses, reconciler, source } = this;
+    const { probe } = config.endpoints;
+    this.#rounds = new Rounds({ settings, store, builder, health, hostAddresses, reconciler, source, probe });
   }
 
   /** When nginx came up or went down last. */
@@ -147,6 +148,7 @@ export class Edge {
     await this.#tellTraffic(config);
     this.source.wantSecrets(this.store.wantedSecrets());
     this.source.wantConfigMaps(this.store.wantedConfigMaps());
+    if (config.endpoints.mode === "nodePort") this.source.wantNodes();
     if (loaded.snapshot !== null) {
       tellKnowledge(this.health, this.#snapshotFrom);
       this.store.restore(loaded.snapshot.objects);
@@ -166,10 +168,7 @@ export class Edge {
     await this.configurator.running(reason);
     this.reconciler.start();
     this.source.start();
-    this.#certificates = setInterval(
-      () => this.reconciler.rebuild(allKeys(this.store).filter(isCertificate)),
-      CERTIFICATES_EVERY_MS,
-    );
+    this.#rounds.start();
   }
 
   /** Takes what a changed configuration says about nginx and listeners; names what needs a restart of the agent. */
@@ -196,7 +195,7 @@ export class Edge {
 
   /** Ends in the reverse order. An nginx of our own finishes its requests and ends too. */
   async stop(): Promise<void> {
-    if (this.#certificates !== null) clearInterval(this.#certificates);
+    this.#rounds.stop();
     await this.source.stop();
     await this.configurations.stop();
     await this.reconciler.stop();
@@ -207,6 +206,25 @@ export class Edge {
 
   #isFresh(): boolean {
     return this.store.synced() && this.source.state().synced;
+  }
+
+  #createReconciler(): Reconciler {
+    const { counter, loaded, log } = this.prepared;
+    const { store } = this;
+    return new Reconciler({
+      builder: this.builder,
+      takeDirty: () => store.takeDirty(),
+      mayBuild: () => loaded.snapshot !== null || this.#isFresh(),
+      isFresh: () => this.#isFresh(),
+      snapshotGeneration: loaded.snapshot?.generation ?? 0,
+      lane: this.documents,
+      dataPlane: this.nginx,
+      counter,
+      health: this.health,
+      log: log.child("loop"),
+      now,
+      onApplied: (stricterAt) => this.#onApplied(stricterAt),
+    });
   }
 
   #createNginx(): NginxControl {

@@ -1,10 +1,10 @@
 // What of the configuration, and of this machine, the model depends on.
 
-import { networkInterfaces } from "node:os";
 import type { Config } from "../config/config.ts";
 import type { ModelSettings } from "../model/input.ts";
 
-export function modelSettings(config: Config): ModelSettings {
+/** `hostAddresses` is asked for each time: they change while the agent runs. */
+export function modelSettings(config: Config, hostAddresses: () => readonly string[]): ModelSettings {
   const { ingress } = config;
   return {
     ingressClasses: ingress.classes,
@@ -13,7 +13,11 @@ export function modelSettings(config: Config): ModelSettings {
     forceSslRedirect: ingress.forceSslRedirect,
     defaultBackend: ingress.defaultBackend,
     defaultCertificate: ingress.defaultCertificate,
+    endpointsMode: config.endpoints.mode,
     allowLocalEndpoints: config.endpoints.allowLocal,
-    hostAddresses: Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address)),
+    refusedNetworks: config.endpoints.refused,
+    get hostAddresses() {
+      return hostAddresses();
+    },
   };
 }

@@ -7,6 +7,7 @@ export type ConditionCode =
   | "knowledge-stale" // serving from the snapshot on disk
   | "nginx-down"
   | "profiles-full" // more sets of authorities for backends than there may be profiles
+  | "peers-unreachable" // connections to peers are not answered
   | "limits-low" // the kernel or the unit allows less than the configuration asks for
   | "tls-weak" // clients may speak a version of TLS that is broken
   | "nginx-limited" // this nginx cannot do something that is asked for

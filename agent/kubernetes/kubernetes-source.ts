@@ -11,7 +11,7 @@ import { LIMITS } from "./limits.ts";
 import type { Limits } from "./limits.ts";
 import { Reflector } from "./reflector.ts";
 import type { ServerTraits, SourceLog } from "./reflector.ts";
-import { oneObject, wholeKinds } from "./resources.ts";
+import { allNodes, oneObject, wholeKinds } from "./resources.ts";
 import type { Resource, SingleKind } from "./resources.ts";
 import { StartGate } from "./start-gate.ts";
 import { describeTroubles } from "./troubles.ts";
@@ -42,7 +42,7 @@ export class KubernetesSource implements Source {
   readonly #client: ApiClient;
   readonly #traits: ServerTraits = { withoutWatchList: new Set() };
   readonly #gate: StartGate;
-  readonly #kinds: readonly Reflector[];
+  readonly #kinds: Reflector[];
   /** Kind → "namespace/name" → who reads it. */
   readonly #singles: Readonly<Record<SingleKind, Map<string, Reflector>>> = { Secret: new Map(), ConfigMap: new Map() };
   readonly #leaving = new Set<Promise<void>>();
@@ -92,6 +92,13 @@ export class KubernetesSource implements Source {
 
   wantConfigMaps(keys: ReadonlySet<string>): void {
     this.#want("ConfigMap", keys);
+  }
+
+  wantNodes(): void {
+    if (this.#kinds.some(({ resource }) => resource.kind === "Node")) return;
+    const reflector = this.#reflector(allNodes(), null);
+    this.#kinds.push(reflector);
+    if (this.#phase === "running") reflector.start();
   }
 
   #want(kind: SingleKind, keys: ReadonlySet<string>): void {
@@ -166,10 +173,10 @@ export class KubernetesSource implements Source {
 
   /**
    * Routes can be built without IngressClasses, and a Role that is bound to one namespace cannot allow them: after a
-   * while a refusal counts as an answer. Not so for the other kinds: without them every route would be closed.
+   * while a refusal counts as an answer. Nor does one of Nodes hold up what is asked elsewhere. Not so for the other kinds: without them every route would be closed.
    */
   #isDispensable({ resource, trouble }: Reflector): boolean {
-    if (resource.kind !== "IngressClass" || trouble === null) return false;
+    if ((resource.kind !== "IngressClass" && resource.kind !== "Node") || trouble === null) return false;
     const { status } = trouble.failure;
     return (status === 403 || status === 404) && this.#options.now() - trouble.since >= this.#limits.refusedMs;
   }

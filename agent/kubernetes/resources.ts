@@ -23,6 +23,7 @@ interface Kind {
   readonly selectors: Readonly<Record<string, string>>;
 }
 
+const NODES: Kind = { kind: "Node", group: "", plural: "nodes", namespaced: false, selectors: {} };
 const KINDS: readonly Kind[] = [
   { kind: "Ingress", group: "networking.k8s.io", plural: "ingresses", namespaced: true, selectors: {} },
   { kind: "IngressClass", group: "networking.k8s.io", plural: "ingressclasses", namespaced: false, selectors: {} },
@@ -39,18 +40,25 @@ const KINDS: readonly Kind[] = [
 
 /** The whole kinds, of one namespace or (null) of all. */
 export function wholeKinds(namespace: string | null): readonly Resource[] {
-  return KINDS.map(({ kind, group, plural, namespaced, selectors }) => {
-    const base = group === "" ? "/api/v1" : `/apis/${group}/v1`;
-    const scope = namespaced && namespace !== null ? `/namespaces/${encodeURIComponent(namespace)}` : "";
-    return {
-      kind,
-      apiVersion: group === "" ? "v1" : `${group}/v1`,
-      rbacName: group === "" ? plural : `${plural}.${group}`,
-      path: `${base}${scope}/${plural}`,
-      selectors,
-      single: null,
-    };
-  });
+  return KINDS.map((kind) => wholeKind(kind, namespace));
+}
+
+/** Nodes, which have no namespace. */
+export function allNodes(): Resource {
+  return wholeKind(NODES, null);
+}
+
+function wholeKind({ kind, group, plural, namespaced, selectors }: Kind, namespace: string | null): Resource {
+  const base = group === "" ? "/api/v1" : `/apis/${group}/v1`;
+  const scope = namespaced && namespace !== null ? `/namespaces/${encodeURIComponent(namespace)}` : "";
+  return {
+    kind,
+    apiVersion: group === "" ? "v1" : `${group}/v1`,
+    rbacName: group === "" ? plural : `${plural}.${group}`,
+    path: `${base}${scope}/${plural}`,
+    selectors,
+    single: null,
+  };
 }
 
 /** Kinds of which single objects are read, by name. */

@@ -83,6 +83,8 @@ export class ManifestsSource implements Source {
   wantSecrets(_keys: ReadonlySet<string>): void {}
   /** Nor ConfigMaps. */
   wantConfigMaps(_keys: ReadonlySet<string>): void {}
+  /** Nor Nodes. */
+  wantNodes(): void {}
 
   #enqueue(work: Work): void {
     if (this.#stopped) return;

@@ -44,6 +44,19 @@ export function parseCidr(text: string): string | null {
   return `${network}/${bits}`;
 }
 
+/** Whether a network holds an address. */
+export function isWithin(cidr: string, address: Address): boolean {
+  const [text = "", bits = ""] = cidr.split("/");
+  const network = parseAddress(text);
+  if (network === null || network.kind !== address.kind) return false;
+  const size = address.kind === "IPv4" ? 8 : 16;
+  return network.parts.every((part, index) => {
+    const kept = Math.min(size, Math.max(0, Number(bits) - index * size));
+    const other = address.parts[index] ?? 0;
+    return Math.floor(part / 2 ** (size - kept)) === Math.floor(other / 2 ** (size - kept));
+  });
+}
+
 /** Why an address can never be an endpoint of a Pod or of another machine, or null. */
 export function localReason(address: Address): string | null {
   return address.kind === "IPv4" ? localIPv4(address.parts) : localIPv6(address.parts);

@@ -3,18 +3,25 @@
 import type { Endpoint, EndpointSlice, Service, ServicePort } from "../objects/objects.ts";
 import { compareText } from "../objects/objects.ts";
 import { printable } from "../objects/readers.ts";
-import { type Address, localReason, parseAddress } from "./addresses.ts";
+import { isWithin, localReason, parseAddress } from "./addresses.ts";
+import { type AddressFilter, backendByMode, badMode, endpointsModeOf } from "./endpoints-mode.ts";
 import type { Backend, BuiltBackends, Peer, Problem } from "./edge-model.ts";
-import type { ModelInput, ModelSettings } from "./input.ts";
+import type { EndpointsMode, ModelInput, ModelSettings } from "./input.ts";
 import { problemOf } from "./problems.ts";
 import { findPort } from "./service-port.ts";
 
 /**
  * Builds the backends of a Service, `serviceKey` "<namespace>/<service>". Ready endpoints serve; where none is ready,
  * those that still serve while they terminate do (as kube-proxy has it). A backend without peers says why.
+ * `instead` is a mode to build them for whatever Service and settings say: to see what there would be.
  * That the Service or its port is missing is a problem of the Ingress, see buildHost.
  */
-export function buildBackends(input: ModelInput, settings: ModelSettings, serviceKey: string): BuiltBackends {
+export function buildBackends(
+  input: ModelInput,
+  settings: ModelSettings,
+  serviceKey: string,
+  instead: EndpointsMode | null = null,
+): BuiltBackends {
   const ports = input.portsInUse(serviceKey);
   if (ports.length === 0) return { backends: [], problems: [] };
   const service = input.service(serviceKey);
@@ -26,26 +33,37 @@ export function buildBackends(input: ModelInput, settings: ModelSettings, servic
   } else {
     const slices = input.endpointSlices(serviceKey);
     const allowed = addressFilter(settings);
+    const said = endpointsModeOf(service, settings);
+    if (said === null) problems.push(badMode(service, settings, input.hostsOfService(serviceKey)));
+    const mode = instead ?? said ?? settings.endpointsMode;
+    // In the other modes nobody asks a Pod at its address.
+    const allowedPods = mode === "pod" ? allowed : () => null;
     for (const written of ports) {
       const port = findPort(service, written);
       if (port === undefined) {
         keep(backends, emptyBackend(serviceKey, String(written), `Service ${serviceKey} has no port ${written}`));
       } else {
-        keep(backends, joinSlices(serviceKey, port, slices, allowed));
+        const byPods = joinSlices(serviceKey, port, slices, allowedPods);
+        const nodes = mode === "nodePort" ? input.nodes() : [];
+        keep(backends, backendByMode(mode, byPods, { service, port, slices, nodes, allowed }));
       }
     }
-    problems.push(...refusedEndpoints(slices, allowed, input.hostsOfService(serviceKey)));
+    problems.push(...refusedEndpoints(slices, allowedPods, input.hostsOfService(serviceKey)));
   }
   if (service !== undefined) problems.push(...withoutPeers(service, [...backends.values()], input, serviceKey));
   return { backends: [...backends.values()], problems };
 }
 
-type AddressFilter = (address: Address) => string | null;
-
 function addressFilter(settings: ModelSettings): AddressFilter {
-  if (settings.allowLocalEndpoints) return () => null;
+  const { refusedNetworks } = settings;
   const own = new Set(settings.hostAddresses.map((text) => parseAddress(text)?.text));
-  return (address) => localReason(address) ?? (own.has(address.text) ? "is an address of this machine" : null);
+  const local: AddressFilter = settings.allowLocalEndpoints
+    ? () => null
+    : (address) => localReason(address) ?? (own.has(address.text) ? "is an address of this machine" : null);
+  return (address) => {
+    const refused = refusedNetworks.find((network) => isWithin(network, address));
+    return refused === undefined ? local(address) : `is in ${refused}, which endpoints.refused names,`;
+  };
 }
 
 function findNumber(service: Service | undefined, port: number | string): number | string {
@@ -178,7 +196,9 @@ function withoutPeers(
           : `port ${backend.port} has ${backend.reason}: its requests get 503`,
         fix: external
           ? "give the Service a selector, or EndpointSlices of its own"
-          : `look at \`kubectl -n ${backend.namespace} get pods,endpointslices\`: selector and readiness decide`,
+          : backend.notReady === 0 && backend.reason !== "no endpoints"
+            ? "docs/backends.md says what each place where endpoints are asked needs"
+            : `look at \`kubectl -n ${backend.namespace} get pods,endpointslices\`: selector and readiness decide`,
         hosts: input.hostsOfService(serviceKey),
       }),
     );

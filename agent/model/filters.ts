@@ -1,6 +1,6 @@
 // What filters do to a request, for `headgate explain`. The data plane has its own: lua/headgate/filters.
 
-import { type Address, parseAddress } from "./addresses.ts";
+import { isWithin, parseAddress } from "./addresses.ts";
 import type { Filter } from "./edge-model.ts";
 
 type Access = Extract<Filter, { kind: "access" }>;
@@ -9,7 +9,7 @@ type Access = Extract<Filter, { kind: "access" }>;
 export function isAllowed({ allow, deny }: Access, client: string): boolean {
   const address = parseAddress(client);
   if (address === null) return false;
-  const within = (cidrs: readonly string[]): boolean => cidrs.some((cidr) => contains(cidr, address));
+  const within = (cidrs: readonly string[]): boolean => cidrs.some((cidr) => isWithin(cidr, address));
   return !within(deny) && allow.every((cidrs) => cidrs.length === 0 || within(cidrs));
 }
 
@@ -31,16 +31,4 @@ function stripped(path: string, prefix: string, target: string): string {
   const rest = prefix === "/" ? path : path.slice(prefix.length);
   const base = target.endsWith("/") ? target.slice(0, -1) : target;
   return rest === "" ? target : `${base}${rest}`;
-}
-
-function contains(cidr: string, address: Address): boolean {
-  const [text = "", bits = ""] = cidr.split("/");
-  const network = parseAddress(text);
-  if (network === null || network.kind !== address.kind) return false;
-  const size = address.kind === "IPv4" ? 8 : 16;
-  return network.parts.every((part, index) => {
-    const kept = Math.min(size, Math.max(0, Number(bits) - index * size));
-    const other = address.parts[index] ?? 0;
-    return Math.floor(part / 2 ** (size - kept)) === Math.floor(other / 2 ** (size - kept));
-  });
 }

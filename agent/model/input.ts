@@ -1,6 +1,6 @@
 // What the builders read: objects and the indexes over them. The store implements it.
 
-import type { ConfigMap, EndpointSlice, Ingress, IngressClass, Secret, Service } from "../objects/objects.ts";
+import type { ConfigMap, EndpointSlice, Ingress, IngressClass, Node, Secret, Service } from "../objects/objects.ts";
 
 export interface ModelInput {
   /** Ingresses of our classes that name the host in a rule, in `tls` or by defaultBackend ("_"), oldest first. */
@@ -13,6 +13,8 @@ export interface ModelInput {
   /** Sorted by name. */
   endpointSlices(key: string): readonly EndpointSlice[];
   secret(key: string): Secret | undefined;
+  /** Sorted by name. */
+  nodes(): readonly Node[];
   configMap(key: string): ConfigMap | undefined;
   /** Hosts whose routes use the Service, or whose `tls` names the Secret; sorted. */
   hostsOfService(key: string): readonly string[];
@@ -24,6 +26,11 @@ export interface ModelInput {
   servicesInUse(): Iterable<string>;
   secretsInUse(): Iterable<string>;
 }
+
+/**
+ * Where a Service's endpoints are asked: at the addresses of its Pods, at its port on the nodes, or at its cluster IP.
+ */
+export type EndpointsMode = "pod" | "nodePort" | "clusterIP";
 
 /** What the configuration decides about the model. */
 export interface ModelSettings {
@@ -37,7 +44,11 @@ export interface ModelSettings {
   readonly defaultBackend: { readonly service: string; readonly port: number | string } | null;
   /** "<namespace>/<secret>" of the default certificate; null: a self-signed one. */
   readonly defaultCertificate: string | null;
+  /** Where endpoints are asked, where a Service says nothing itself. */
+  readonly endpointsMode: EndpointsMode;
   readonly allowLocalEndpoints: boolean;
+  /** Networks (CIDR) that endpoints must not be in: virtual IPs, and what the operator forbids. */
+  readonly refusedNetworks: readonly string[];
   /** Addresses of this machine that endpoints must not have. */
   readonly hostAddresses: readonly string[];
 }

@@ -6,6 +6,9 @@ import { editDistance } from "../lib/spelling.ts";
 /** The key of the class annotation that is older than spec.ingressClassName. */
 export const CLASS_ANNOTATION = "kubernetes.io/ingress.class";
 
+/** The key on a Service that says where its endpoints are asked: pod, nodePort or clusterIP. */
+export const ENDPOINTS_ANNOTATION = "headgate.dev/endpoints";
+
 /** Prefixes under which the names of ingress-nginx are looked up; where several have one name, the first decides. */
 export const PREFIXES = ["headgate.dev", "nginx.ingress.kubernetes.io", "ingress.kubernetes.io"] as const;
 export type Prefix = (typeof PREFIXES)[number];

@@ -2,7 +2,7 @@
 // Both sources (an API server, a directory of manifests) give exactly these; nothing else of the agent
 // can tell which of the two an object came from, but for the text of `where` in messages.
 
-export type ObjectKind = "Ingress" | "IngressClass" | "Service" | "EndpointSlice" | "Secret" | "ConfigMap";
+export type ObjectKind = "Ingress" | "IngressClass" | "Service" | "EndpointSlice" | "Secret" | "ConfigMap" | "Node";
 
 /** Names one object. `namespace` is "" for cluster-scoped kinds. */
 export interface ObjectRef {
@@ -102,6 +102,7 @@ export interface ServicePort {
   readonly targetPort: number | string;
   readonly protocol: string;
   readonly appProtocol: string | null;
+  readonly nodePort: number | null;
 }
 export interface Service {
   readonly kind: "Service";
@@ -109,7 +110,21 @@ export interface Service {
   readonly type: "ClusterIP" | "NodePort" | "LoadBalancer" | "ExternalName";
   /** "None" for a headless Service, "" where there is none. */
   readonly clusterIP: string;
+  /** One for each family; empty where `clusterIP` is all there is. */
+  readonly clusterIPs: readonly string[];
+  /** Local: a node's port leads to endpoints on that node alone. */
+  readonly externalTrafficPolicy: "Cluster" | "Local";
   readonly ports: readonly ServicePort[];
+}
+
+export interface Node {
+  readonly kind: "Node";
+  readonly meta: Meta;
+  readonly ready: boolean;
+  /** Label node.kubernetes.io/exclude-from-external-load-balancers. */
+  readonly excluded: boolean;
+  /** Its InternalIP addresses. */
+  readonly addresses: readonly string[];
 }
 
 export interface Endpoint {
@@ -119,6 +134,7 @@ export interface Endpoint {
   readonly serving: boolean;
   readonly terminating: boolean;
   readonly zone: string | null;
+  readonly nodeName: string | null;
 }
 export interface EndpointSlicePort {
   readonly name: string;
@@ -165,7 +181,7 @@ export interface Secret {
   readonly authorities: string | null;
 }
 
-export type KubernetesObject = Ingress | IngressClass | Service | EndpointSlice | Secret | ConfigMap;
+export type KubernetesObject = Ingress | IngressClass | Service | EndpointSlice | Secret | ConfigMap | Node;
 
 /** One thing that is wrong with an object: the field by its path, what is wrong, and what to do. */
 export interface Fault {

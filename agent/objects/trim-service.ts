@@ -3,6 +3,7 @@
 import type { Endpoint, EndpointSlice, EndpointSlicePort, Service, ServicePort } from "./objects.ts";
 import { fault, flag, list, optional, type Reader, type Reading, record, required } from "./readers.ts";
 import { shown, text, unread, wholeNumber, word } from "./readers.ts";
+import { ENDPOINTS_ANNOTATION } from "./annotation-keys.ts";
 import type { ReadMeta } from "./trim-meta.ts";
 
 /** The label that names a slice's Service. */
@@ -23,7 +24,7 @@ const readServicePortFields = record({
   appProtocol: text(null),
   port: required(wholeNumber(1, 65_535), "the port's number"),
   targetPort: targetPort,
-  nodePort: unread,
+  nodePort: nodePort,
 });
 const readServicePort: Reader<ServicePort> = (value, field, reading) => {
   const port = readServicePortFields(value, field, reading);
@@ -33,6 +34,7 @@ const readServicePort: Reader<ServicePort> = (value, field, reading) => {
     targetPort: port.targetPort ?? port.port ?? 0,
     protocol: port.protocol,
     appProtocol: port.appProtocol,
+    nodePort: port.nodePort,
   };
 };
 const readServiceSpec = record({
@@ -40,10 +42,10 @@ const readServiceSpec = record({
   clusterIP: text(""),
   ports: list(readServicePort, SERVICE_PORTS_MAX),
   allocateLoadBalancerNodePorts: unread,
-  clusterIPs: unread,
+  clusterIPs: list(text(""), ADDRESSES_MAX),
   externalIPs: unread,
   externalName: unread,
-  externalTrafficPolicy: unread,
+  externalTrafficPolicy: text("Cluster"),
   healthCheckNodePort: unread,
   internalTrafficPolicy: unread,
   ipFamilies: unread,
@@ -70,11 +72,14 @@ const readServiceFields = record({
 /** Reads a Service. */
 export function readService(raw: unknown, { meta }: ReadMeta, reading: Reading): Service {
   const { spec } = readServiceFields(raw, "", reading);
+  const mode = meta.annotations[ENDPOINTS_ANNOTATION];
   return {
     kind: "Service",
-    meta: { ...meta, annotations: {} },
+    meta: { ...meta, annotations: mode === undefined ? {} : { [ENDPOINTS_ANNOTATION]: mode } },
     type: spec.type,
     clusterIP: spec.clusterIP,
+    clusterIPs: spec.clusterIPs.filter((address) => address !== ""),
+    externalTrafficPolicy: spec.externalTrafficPolicy === "Local" ? "Local" : "Cluster",
     ports: spec.ports,
   };
 }
@@ -88,7 +93,7 @@ const readEndpointFields = record({
   deprecatedTopology: unread,
   hints: unread,
   hostname: unread,
-  nodeName: unread,
+  nodeName: text(null),
   targetRef: unread,
 });
 const readEndpoint: Reader<Endpoint> = (value, field, reading) => {
@@ -97,7 +102,7 @@ const readEndpoint: Reader<Endpoint> = (value, field, reading) => {
   if (address === undefined || address === "") {
     fault(reading, `${field}.addresses`, "has no address", "add the endpoint's address");
   }
-  return { address: address ?? "", ...found.conditions, zone: found.zone };
+  return { address: address ?? "", ...found.conditions, zone: found.zone, nodeName: found.nodeName };
 };
 const readSlicePort = record({
   name: text(""),
@@ -129,6 +134,11 @@ export function readEndpointSlice(raw: unknown, { meta, labels }: ReadMeta, read
     ports,
     endpoints: slice.endpoints,
   };
+}
+
+// 0 is what Go programs print for "none".
+function nodePort(value: unknown, field: string, reading: Reading): number | null {
+  return value === 0 ? null : wholeNumber(1, 65_535)(value, field, reading);
 }
 
 function targetPort(value: unknown, field: string, reading: Reading): number | string | null {

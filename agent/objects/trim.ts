@@ -16,6 +16,7 @@ import type {
 import { flag, isRecord, type Reading, record, shown, text, textMap, unread } from "./readers.ts";
 import { didYouMean } from "../lib/spelling.ts";
 import { readIngress, readIngressClass } from "./trim-ingress.ts";
+import { readNode } from "./trim-node.ts";
 import { type ReadMeta, readMeta } from "./trim-meta.ts";
 import { readEndpointSlice, readService, SERVICE_NAME_LABEL } from "./trim-service.ts";
 
@@ -41,6 +42,7 @@ const GROUPS = {
   EndpointSlice: "discovery.k8s.io",
   Secret: "",
   ConfigMap: "",
+  Node: "",
 } as const satisfies Record<ObjectKind, string>;
 const KINDS = Object.keys(GROUPS) as ObjectKind[]; // the keys of the record above
 const OLD_INGRESS_GROUP = "extensions";
@@ -80,7 +82,7 @@ function readKind(
   reading: Reading,
   options: TrimOptions,
 ): KubernetesObject {
-  const namespaced = kind !== "IngressClass";
+  const namespaced = kind !== "IngressClass" && kind !== "Node";
   const meta = readMeta(raw["metadata"], { namespaced, position: options.position }, reading);
   switch (kind) {
     case "Ingress":
@@ -91,6 +93,8 @@ function readKind(
       return readService(raw, meta, reading);
     case "EndpointSlice":
       return readEndpointSlice(raw, meta, reading);
+    case "Node":
+      return readNode(raw, meta, reading);
     case "ConfigMap":
       return readConfigMap(raw, meta, reading);
     case "Secret":
@@ -139,7 +143,7 @@ function refOfRaw(raw: Record<string, unknown>, kind: ObjectKind | null): Object
   if (kind === null || !isRecord(metadata)) return null;
   const { name, namespace } = metadata;
   if (typeof name !== "string" || name === "" || name.length > 253 || name.includes("/")) return null;
-  if (kind === "IngressClass") return { kind, namespace: "", name };
+  if (kind === "IngressClass" || kind === "Node") return { kind, namespace: "", name };
   const space = typeof namespace === "string" && namespace !== "" ? namespace : "default";
   return space.length > 63 || space.includes("/") ? null : { kind, namespace: space, name };
 }

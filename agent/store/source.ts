@@ -53,4 +53,6 @@ export interface Source {
   wantSecrets(keys: ReadonlySet<string>): void;
   /** The same for ConfigMaps. */
   wantConfigMaps(keys: ReadonlySet<string>): void;
+  /** From now on Nodes are read too. */
+  wantNodes(): void;
 }

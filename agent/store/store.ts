@@ -4,6 +4,7 @@
 
 import type { DirtyKey } from "../model/edge-model.ts";
 import { ANY_HOST } from "../model/hosts.ts";
+import { endpointsModeOf } from "../model/endpoints-mode.ts";
 import { claimsOf, sortPorts } from "../model/ingress/claims.ts";
 import type { ModelInput, ModelSettings } from "../model/input.ts";
 import { allKeys } from "../model/keys.ts";
@@ -14,6 +15,7 @@ import {
   type Ingress,
   type IngressClass,
   type KubernetesObject,
+  type Node,
   type ObjectKind,
   type ObjectRef,
   refOf,
@@ -39,6 +41,15 @@ export interface StoreOptions {
   readonly onWantedSecrets: (keys: ReadonlySet<string>) => void;
   /** The same for ConfigMaps; absent where the source gives all there are. */
   readonly onWantedConfigMaps?: (keys: ReadonlySet<string>) => void;
+  /** Told once, when a Service is asked at its port on the nodes: then Nodes must be known. */
+  readonly onWantedNodes?: () => void;
+}
+
+/** The objects of one kind. */
+interface Table<T extends KubernetesObject> {
+  readonly all: () => readonly T[];
+  /** Puts or (null) removes, and dirties what depends on it. */
+  readonly set: (key: string, object: T | null) => void;
 }
 
 export class Store implements ModelInput {
@@ -50,17 +61,28 @@ export class Store implements ModelInput {
   readonly #secrets = new Map<string, Secret>();
   readonly #configMaps = new Map<string, ConfigMap>();
   readonly #slices = new SliceIndex();
+  readonly #nodes = new Map<string, Node>();
   readonly #classes: ClassIndex;
   readonly #index: IngressIndex;
   /** Ingresses that are in the index: ours, as it was decided last. */
   readonly #indexed = new Map<string, Ingress>();
   readonly #refusals = new Map<string, Refusal>();
   readonly #missing: Set<ObjectKind>;
+  readonly #tables: { readonly [K in ObjectKind]: Table<Extract<KubernetesObject, { readonly kind: K }>> } = {
+    IngressClass: { all: () => this.#classes.all(), set: (key, found) => this.#setClass(key, found) },
+    Ingress: { all: () => [...this.#ingresses.values()], set: (key, found) => this.#setIngress(key, found) },
+    Service: { all: () => [...this.#services.values()], set: (key, found) => this.#setService(key, found) },
+    EndpointSlice: { all: () => this.#slices.all(), set: (key, found) => this.#setSlice(key, found) },
+    Secret: { all: () => [...this.#secrets.values()], set: (key, found) => this.#setSecret(key, found) },
+    ConfigMap: { all: () => [...this.#configMaps.values()], set: (key, found) => this.#setConfigMap(key, found) },
+    Node: { all: () => [...this.#nodes.values()], set: (key, found) => this.#setNode(key, found) },
+  };
   #synced = false;
   #dirty = new Set<DirtyKey>();
   #told = false;
   #secretsChanged: boolean;
   #toldConfigMaps: ReadonlySet<string> = new Set();
+  #nodesWanted = false;
 
   constructor(options: StoreOptions) {
     this.#options = options;
@@ -95,14 +117,7 @@ export class Store implements ModelInput {
 
   /** All objects, for a snapshot: plain JSON, private keys included. */
   objects(): readonly KubernetesObject[] {
-    return [
-      ...this.#classes.all(),
-      ...this.#ingresses.values(),
-      ...this.#services.values(),
-      ...this.#slices.all(),
-      ...this.#secrets.values(),
-      ...this.#configMaps.values(),
-    ];
+    return Object.values(this.#tables).flatMap((table): readonly KubernetesObject[] => table.all());
   }
 
   /** Whether every required kind was listed once. Before that, nothing may be built. */
@@ -153,6 +168,10 @@ export class Store implements ModelInput {
 
   secret(key: string): Secret | undefined {
     return this.#secrets.get(key);
+  }
+
+  nodes(): readonly Node[] {
+    return [...this.#nodes.values()].sort((a, b) => compareText(a.meta.name, b.meta.name));
   }
 
   configMap(key: string): ConfigMap | undefined {
@@ -246,7 +265,7 @@ export class Store implements ModelInput {
     for (const object of objects) kept.add(keyOf(refOf(object)));
     // An object that came but could not be read is not gone: its last good state stays.
     for (const { ref } of this.#refusals.values()) if (ref?.kind === kind) kept.add(keyOf(ref));
-    for (const object of this.#ofKind(kind)) {
+    for (const object of this.#tables[kind].all()) {
       const ref = refOf(object);
       if (!kept.has(keyOf(ref))) this.#delete(ref);
     }
@@ -259,57 +278,13 @@ export class Store implements ModelInput {
     for (const key of this.#classes.setListed()) this.#reindex(key);
   }
 
-  #ofKind(kind: ObjectKind): readonly KubernetesObject[] {
-    switch (kind) {
-      case "Ingress":
-        return [...this.#ingresses.values()];
-      case "IngressClass":
-        return this.#classes.all();
-      case "Service":
-        return [...this.#services.values()];
-      case "EndpointSlice":
-        return this.#slices.all();
-      case "Secret":
-        return [...this.#secrets.values()];
-      case "ConfigMap":
-        return [...this.#configMaps.values()];
-    }
-  }
-
   #put(object: KubernetesObject): void {
-    const key = keyOf(refOf(object));
-    switch (object.kind) {
-      case "Ingress":
-        return this.#setIngress(key, object);
-      case "IngressClass":
-        return this.#setClass(key, object);
-      case "Service":
-        return this.#setService(key, object);
-      case "EndpointSlice":
-        return this.#setSlice(key, object);
-      case "Secret":
-        return this.#setSecret(key, object);
-      case "ConfigMap":
-        return this.#setConfigMap(key, object);
-    }
+    const table = this.#tables[object.kind] as Table<KubernetesObject>; // that of the object's own kind
+    table.set(keyOf(refOf(object)), object);
   }
 
   #delete(ref: ObjectRef): void {
-    const key = keyOf(ref);
-    switch (ref.kind) {
-      case "Ingress":
-        return this.#setIngress(key, null);
-      case "IngressClass":
-        return this.#setClass(key, null);
-      case "Service":
-        return this.#setService(key, null);
-      case "EndpointSlice":
-        return this.#setSlice(key, null);
-      case "Secret":
-        return this.#setSecret(key, null);
-      case "ConfigMap":
-        return this.#setConfigMap(key, null);
-    }
+    this.#tables[ref.kind].set(keyOf(ref), null);
   }
 
   #setIngress(key: string, ingress: Ingress | null): void {
@@ -343,6 +318,16 @@ export class Store implements ModelInput {
     for (const name of this.#classes.classesOfConfigMap(key)) this.#markClass(name);
   }
 
+  // Nodes change seldom in what is kept of them, so all Services are gone over.
+  #setNode(key: string, node: Node | null): void {
+    if (!replaceIn(this.#nodes, key, node)) return;
+    for (const service of this.servicesInUse()) {
+      const found = this.#services.get(service);
+      if (found !== undefined && endpointsModeOf(found, this.#options.settings) === "nodePort")
+        this.#mark(`backend:${service}`);
+    }
+  }
+
   // What a class says is said to all its Ingresses.
   #markClass(name: string): void {
     for (const key of this.#classes.ingressesOf(name)) {
@@ -355,10 +340,17 @@ export class Store implements ModelInput {
     const isNew = !this.#services.has(key);
     if (!replaceIn(this.#services, key, service)) return;
     if (isNew || service === null) this.#noteService(key, service !== null);
+    if (service !== null && endpointsModeOf(service, this.#options.settings) === "nodePort") this.#wantNodes();
     const isDefault = this.#options.settings.defaultBackend?.service === key;
     if (!isDefault && !this.#index.usesService(key)) return;
     this.#mark(`backend:${key}`);
     for (const host of this.hostsOfService(key)) this.#mark(`host:${host}`);
+  }
+
+  #wantNodes(): void {
+    if (this.#nodesWanted) return;
+    this.#nodesWanted = true;
+    this.#options.onWantedNodes?.();
   }
 
   // Ingresses that name a Service of this name in vain say where there is one.

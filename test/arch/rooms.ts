@@ -59,6 +59,7 @@ export const ROOMS = {
     because: "shows what is; everything it shows is given to it as a function",
   },
   certificates: { may: ["type objects", "lib"], because: "the only room that looks into certificates and keys" },
+  reach: { may: [], because: "tries addresses; whose they are, and what follows, others know" },
   lib: { may: [], because: "small facts of the machine and the language, without our domain" },
 } as const satisfies Record<string, Room>;
 

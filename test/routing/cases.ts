@@ -58,7 +58,9 @@ const SETTINGS: ModelSettings = {
   forceSslRedirect: false,
   defaultBackend: null,
   defaultCertificate: null,
+  endpointsMode: "pod",
   allowLocalEndpoints: true,
+  refusedNetworks: [],
   hostAddresses: [],
 };
 
@@ -194,11 +196,27 @@ function serviceObjects(
     targetPort: endpoint.port,
     protocol: "TCP",
     appProtocol: null,
+    nodePort: null,
   }));
   const slicePorts = ports.map((port) => ({ name: port.name, port: endpoint.port, protocol: "TCP" }));
-  const ready = { address: endpoint.address, ready: true, serving: true, terminating: false, zone: null };
+  const ready = {
+    address: endpoint.address,
+    ready: true,
+    serving: true,
+    terminating: false,
+    zone: null,
+    nodeName: null,
+  };
   return [
-    { kind: "Service", meta, type: "ClusterIP", clusterIP: "", ports },
+    {
+      kind: "Service",
+      meta,
+      type: "ClusterIP",
+      clusterIP: "",
+      clusterIPs: [],
+      externalTrafficPolicy: "Cluster",
+      ports,
+    },
     { kind: "EndpointSlice", meta, service: name, addressType: "IPv4", ports: slicePorts, endpoints: [ready] },
   ];
 }

@@ -11,6 +11,7 @@ import type {
   IngressRule,
   KeyPair,
   Meta,
+  Node,
   PathType,
   Secret,
   Service,
@@ -27,7 +28,9 @@ export const SETTINGS: ModelSettings = {
   forceSslRedirect: false,
   defaultBackend: null,
   defaultCertificate: null,
+  endpointsMode: "pod",
   allowLocalEndpoints: false,
+  refusedNetworks: [],
   hostAddresses: ["192.0.2.7", "2001:db8::7"],
 };
 
@@ -78,19 +81,32 @@ export function ingressClass(name: string, controller: string, isDefault = false
   };
 }
 
+export function node(name: string, addresses: readonly string[], fields: Partial<Node> = {}): Node {
+  const itsMeta = { ...meta(`/${name}`), namespace: "", name };
+  return { kind: "Node", meta: itsMeta, ready: true, excluded: false, addresses, ...fields };
+}
+
 export function configMap(key: string, data: Readonly<Record<string, string>>): ConfigMap {
   return { kind: "ConfigMap", meta: meta(key), data };
 }
 
 export function servicePort(port: number, name = ""): ServicePort {
-  return { name, port, targetPort: port, protocol: "TCP", appProtocol: null };
+  return { name, port, targetPort: port, protocol: "TCP", appProtocol: null, nodePort: null };
 }
 export function service(
   key: string,
   ports: readonly ServicePort[] = [servicePort(80)],
   type: Service["type"] = "ClusterIP",
 ): Service {
-  return { kind: "Service", meta: meta(key), type, clusterIP: "", ports };
+  return {
+    kind: "Service",
+    meta: meta(key),
+    type,
+    clusterIP: "",
+    clusterIPs: [],
+    externalTrafficPolicy: "Cluster",
+    ports,
+  };
 }
 
 export function endpoint(address: string, state: "ready" | "not-ready" | "draining" = "ready"): Endpoint {
@@ -100,6 +116,7 @@ export function endpoint(address: string, state: "ready" | "not-ready" | "draini
     serving: state !== "not-ready",
     terminating: state === "draining",
     zone: null,
+    nodeName: null,
   };
 }
 export function slice(

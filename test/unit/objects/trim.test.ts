@@ -229,7 +229,7 @@ describe("trimming Services and EndpointSlices", () => {
         generation: 1,
         uid: "u",
         resourceVersion: "5",
-        annotations: { "nginx.ingress.kubernetes.io/x": "y" },
+        annotations: { "nginx.ingress.kubernetes.io/x": "y", "headgate.dev/endpoints": "nodePort" },
       },
       spec: {
         clusterIP: "10.0.0.1",
@@ -246,9 +246,9 @@ describe("trimming Services and EndpointSlices", () => {
     };
     const trimmed = object(service);
     assert.deepEqual(trimmed.kind === "Service" && trimmed.ports, [
-      { name: "http", port: 80, protocol: "TCP", targetPort: "web", appProtocol: "http" },
+      { name: "http", port: 80, protocol: "TCP", targetPort: "web", appProtocol: "http", nodePort: 30000 },
     ]);
-    assert.deepEqual(trimmed.meta.annotations, {});
+    assert.deepEqual(trimmed.meta.annotations, { "headgate.dev/endpoints": "nodePort" });
   });
 
   test("reads a slice: absent conditions mean ready and serving, a port without number is left out", () => {
@@ -271,11 +271,40 @@ describe("trimming Services and EndpointSlices", () => {
       { name: "", port: 1, protocol: "TCP" },
     ]);
     assert.deepEqual(trimmed.endpoints, [
-      { address: "10.0.0.1", ready: true, serving: true, terminating: false, zone: "z" },
-      { address: "10.0.0.2", ready: false, serving: true, terminating: true, zone: null },
+      { address: "10.0.0.1", ready: true, serving: true, terminating: false, zone: "z", nodeName: "n" },
+      { address: "10.0.0.2", ready: false, serving: true, terminating: true, zone: null, nodeName: null },
     ]);
     const labels = {};
     assert.equal(trim({ ...slice, metadata: { name: "x", labels } }).kind, "ignored");
+  });
+});
+
+test("trimming a Node keeps what changes seldom", () => {
+  const trimmed = object({
+    apiVersion: "v1",
+    kind: "Node",
+    metadata: { name: "n1", labels: { "node.kubernetes.io/exclude-from-external-load-balancers": "" } },
+    spec: { podCIDR: "10.244.0.0/24" },
+    status: {
+      conditions: [
+        { type: "MemoryPressure", status: "True", lastHeartbeatTime: "2026-01-01T00:00:00Z" },
+        { type: "Ready", status: "True", lastHeartbeatTime: "2026-01-01T00:00:00Z", reason: "KubeletReady" },
+      ],
+      addresses: [
+        { type: "InternalIP", address: "192.0.2.11" },
+        { type: "Hostname", address: "n1" },
+        { type: "InternalIP", address: "2001:db8::11" },
+        { type: "ExternalIP", address: "198.51.100.1" },
+      ],
+      images: [{ names: ["x"] }],
+    },
+  });
+  assert.deepEqual(trimmed, {
+    kind: "Node",
+    meta: { ...trimmed.meta, namespace: "", name: "n1" },
+    ready: true,
+    excluded: true,
+    addresses: ["192.0.2.11", "2001:db8::11"],
   });
 });
 

@@ -25,6 +25,8 @@ const service: Service = {
   },
   type: "ClusterIP",
   clusterIP: "",
+  clusterIPs: [],
+  externalTrafficPolicy: "Cluster",
   ports: [],
 };
 

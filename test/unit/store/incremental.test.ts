@@ -9,7 +9,7 @@ import { buildHost } from "../../../agent/model/build-host.ts";
 import type { DirtyKey } from "../../../agent/model/edge-model.ts";
 import type { ModelInput, ModelSettings } from "../../../agent/model/input.ts";
 import { allKeys } from "../../../agent/model/keys.ts";
-import { CLASS_ANNOTATION } from "../../../agent/objects/annotation-keys.ts";
+import { CLASS_ANNOTATION, ENDPOINTS_ANNOTATION } from "../../../agent/objects/annotation-keys.ts";
 import type { KubernetesObject, ObjectKind, Position } from "../../../agent/objects/objects.ts";
 import type { Change } from "../../../agent/store/source.ts";
 import { Store } from "../../../agent/store/store.ts";
@@ -21,6 +21,7 @@ import {
   goodKeyPair,
   ingress,
   ingressClass,
+  node,
   path,
   rule,
   secret,
@@ -97,8 +98,21 @@ const anyService = fc
     serviceName,
     fc.constantFrom([servicePort(80, "http")], [servicePort(81)], [servicePort(82, "http")], []),
     fc.constantFrom("ClusterIP", "ExternalName"),
+    fc.record({
+      clusterIP: fc.constantFrom("", "None", "10.96.0.1"),
+      externalTrafficPolicy: fc.constantFrom("Cluster", "Local"),
+      mode: fc.constantFrom(undefined, undefined, "nodePort", "clusterIP", "pod", "wrong"),
+    }),
   )
-  .map(([space, name, ports, type]): KubernetesObject => service(`${space}/${name}`, ports, type));
+  .map(([space, name, ports, type, { clusterIP, externalTrafficPolicy, mode }]): KubernetesObject => {
+    const made = service(
+      `${space}/${name}`,
+      ports.map((each) => ({ ...each, nodePort: 30_000 + each.port })),
+      type,
+    );
+    const annotations = mode === undefined ? {} : { [ENDPOINTS_ANNOTATION]: mode };
+    return { ...made, clusterIP, externalTrafficPolicy, meta: { ...made.meta, annotations } };
+  });
 const anySlice = fc
   .tuple(
     namespace,
@@ -110,7 +124,7 @@ const anySlice = fc
           fc.constantFrom("10.0.0.1", "10.0.0.2", "127.0.0.1", "192.0.2.7"),
           fc.constantFrom("ready", "not-ready", "draining"),
         )
-        .map(([address, state]) => endpoint(address, state)),
+        .map(([address, state]) => ({ ...endpoint(address, state), nodeName: address === "10.0.0.1" ? "n1" : null })),
       { maxLength: 3 },
     ),
     fc.constantFrom("", "http"),
@@ -152,6 +166,9 @@ const anyConfigMap = fc
     { "whitelist-source-range": "::/0" },
   )
   .map((data): KubernetesObject => configMap("a/settings", data));
+const anyNode = fc
+  .tuple(fc.constantFrom("n1", "n2"), fc.boolean(), fc.constantFrom([], ["192.0.2.1"], ["10.0.0.2", "2001:db8::1"]))
+  .map(([name, ready, addresses]): KubernetesObject => node(name, addresses, { ready }));
 const anyObject = fc.oneof(
   { weight: 4, arbitrary: anyIngress },
   { weight: 2, arbitrary: anyService },
@@ -159,6 +176,7 @@ const anyObject = fc.oneof(
   { weight: 2, arbitrary: anySecret },
   { weight: 2, arbitrary: anyClass },
   { weight: 1, arbitrary: anyConfigMap },
+  { weight: 1, arbitrary: anyNode },
 );
 const put = anyObject.map((object): Change => ({ kind: "put", object }));
 const change = fc.oneof(
@@ -185,7 +203,9 @@ const settings: fc.Arbitrary<ModelSettings> = fc.record({
   forceSslRedirect: fc.boolean(),
   defaultBackend: fc.constantFrom(null, { service: "a/web", port: 80 }, { service: "b/api", port: "http" }),
   defaultCertificate: fc.constantFrom(null, "a/cert"),
+  endpointsMode: fc.constantFrom("pod", "nodePort", "clusterIP"),
   allowLocalEndpoints: fc.boolean(),
+  refusedNetworks: fc.constantFrom([], ["10.0.0.2/32"]),
   hostAddresses: fc.constant(SETTINGS.hostAddresses),
 });
 
