@@ -2,6 +2,7 @@
 // imports nothing heavy: `status` must answer while the machine is on fire.
 
 import { parseArgs } from "node:util";
+import { acceptCommand } from "./commands/accept.ts";
 import type { Command, CommandContext, CommandOption } from "./commands/command.ts";
 import { EXIT } from "./commands/command.ts";
 import { explainCommand } from "./commands/explain.ts";
@@ -13,7 +14,7 @@ import { versionCommand } from "./commands/version.ts";
 import { didYouMean } from "./lib/spelling.ts";
 import { AgentError, errorText } from "./lib/errors.ts";
 
-const COMMANDS: readonly Command[] = [statusCommand, explainCommand, renderCommand, versionCommand];
+const COMMANDS: readonly Command[] = [statusCommand, explainCommand, renderCommand, acceptCommand, versionCommand];
 const NAMES = ["run", ...COMMANDS.map((command) => command.name), "help"];
 const HELP_OPTION: CommandOption = { name: "help", short: "h", value: null, help: "show this" };
 

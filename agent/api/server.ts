@@ -1,5 +1,5 @@
 // The two doors of the agent: a unix socket for the CLI, and a loopback port for probes and Prometheus.
-// In: functions that say how things are. Out: answers. It changes nothing and knows no rule of the domain.
+// In: functions that say how things are. Out: answers. It knows no rule of the domain. Only the socket takes a body.
 
 import { chmod, mkdir, rm } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -10,7 +10,7 @@ import { AgentError, errorText } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import { checksText } from "./readiness.ts";
 import type { Check } from "./readiness.ts";
-import type { ExplainReport, RenderReport, StatusReport, WireError } from "./wire.ts";
+import type { AcceptReport, ExplainReport, RenderReport, StatusReport, WireError } from "./wire.ts";
 
 export interface ExplainQuery {
   readonly method: string;
@@ -25,6 +25,8 @@ export interface ApiInputs {
   readonly report: () => StatusReport;
   readonly explain: (query: ExplainQuery) => ExplainReport;
   readonly render: () => RenderReport | Promise<RenderReport>;
+  /** Believes a list of the source that was held back; null: all of them. Throws AgentError usage. */
+  readonly accept: (kind: string | null) => AcceptReport;
   /** Whether the loop is alive. */
   readonly health: () => readonly Check[];
   readonly readiness: () => readonly Check[];
@@ -54,6 +56,7 @@ const REQUEST_MS_MAX = 10_000;
 const CONNECTIONS_MAX = 64;
 const HEADER_BYTES_MAX = 16 * 1024;
 const URL_CHARACTERS_MAX = 8192;
+const BODY_BYTES_MAX = 1024;
 const DATA_PLANE_METRICS_MS_MAX = 2000;
 const PROBE_MS_MAX = 1000;
 
@@ -63,14 +66,20 @@ interface Answer {
   readonly body: string;
 }
 type Handler = (query: URLSearchParams) => Answer | Promise<Answer>;
+type BodyHandler = (body: string) => Answer | Promise<Answer>;
+/** By path. */
+interface Routes {
+  readonly get: ReadonlyMap<string, Handler>;
+  readonly post: ReadonlyMap<string, BodyHandler>;
+}
 
 /** Throws AgentError when the socket or the port cannot be had. */
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const { inputs, log } = options;
-  const cli = makeServer(new Map(cliRoutes(inputs)), log);
+  const cli = makeServer(cliRoutes(inputs), log);
   await listenOnSocket(cli, options.socket);
   if (options.port === null) return { port: null, stop: () => close(cli, options.socket) };
-  const probes = makeServer(new Map(probeRoutes(inputs, log)), log);
+  const probes = makeServer({ get: new Map(probeRoutes(inputs, log)), post: new Map() }, log);
   try {
     await listenOnPort(probes, options.address, options.port);
   } catch (thrown) {
@@ -86,12 +95,15 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   };
 }
 
-function cliRoutes(inputs: ApiInputs): readonly (readonly [string, Handler])[] {
-  return [
-    ["/v1/status", () => json(200, inputs.report())],
-    ["/v1/render", async () => json(200, await inputs.render())],
-    ["/v1/explain", (query) => json(200, inputs.explain(explainQuery(query)))],
-  ];
+function cliRoutes(inputs: ApiInputs): Routes {
+  return {
+    get: new Map<string, Handler>([
+      ["/v1/status", () => json(200, inputs.report())],
+      ["/v1/render", async () => json(200, await inputs.render())],
+      ["/v1/explain", (query) => json(200, inputs.explain(explainQuery(query)))],
+    ]),
+    post: new Map<string, BodyHandler>([["/v1/accept", (body) => json(200, inputs.accept(acceptedKind(body)))]]),
+  };
 }
 
 function probeRoutes(inputs: ApiInputs, log: Logger): readonly (readonly [string, Handler])[] {
@@ -141,7 +153,16 @@ function explainQuery(query: URLSearchParams): ExplainQuery {
   return { method, url, target: /^https?:[/\\]*[^/?#\\]*([^#]*)/i.exec(text)?.[1] ?? "" };
 }
 
-function makeServer(routes: ReadonlyMap<string, Handler>, log: Logger): Server {
+/** Of an AcceptRequest. */
+function acceptedKind(body: string): string | null {
+  const kind = /^\{"kind":(?:null|"([A-Za-z]{1,63})")\}$/.exec(body);
+  if (kind === null) {
+    throw new AgentError("usage", "cannot accept: that is no kind of objects", { hint: "Write EndpointSlice." });
+  }
+  return kind[1] ?? null;
+}
+
+function makeServer(routes: Routes, log: Logger): Server {
   const server = createServer(
     { headersTimeout: HEADERS_MS_MAX, requestTimeout: REQUEST_MS_MAX, maxHeaderSize: HEADER_BYTES_MAX },
     (request, response) => {
@@ -153,32 +174,55 @@ function makeServer(routes: ReadonlyMap<string, Handler>, log: Logger): Server {
 }
 
 /** Never rejects: what a handler throws becomes an answer. */
-async function answer(routes: ReadonlyMap<string, Handler>, request: IncomingMessage, log: Logger): Promise<Answer> {
-  if (request.method !== "GET" && request.method !== "HEAD") {
-    return wireError(405, {
-      code: "method",
-      message: `cannot answer ${request.method}: only GET is known here`,
-      hint: null,
-    });
-  }
-  if (Number(request.headers["content-length"] ?? 0) > 0 || request.headers["transfer-encoding"] !== undefined) {
-    return wireError(413, { code: "body", message: "cannot take a body: nothing here reads one", hint: null });
-  }
+async function answer(routes: Routes, request: IncomingMessage, log: Logger): Promise<Answer> {
   const url = URL.parse(request.url ?? "/", "http://agent");
-  const handler = url === null ? undefined : routes.get(url.pathname);
-  if (url === null || handler === undefined) {
-    const hint = `Known here: ${[...routes.keys()].join(", ")}.`;
-    return wireError(404, { code: "path", message: "cannot find that path", hint });
-  }
+  const path = url?.pathname ?? "";
+  const post = request.method === "POST" ? routes.post.get(path) : undefined;
+  const get = request.method === "GET" || request.method === "HEAD" ? routes.get.get(path) : undefined;
   try {
-    return await handler(url.searchParams);
+    if (post !== undefined) return await post(await readBody(request));
+    if (hasBody(request)) return noBody();
+    if (get !== undefined && url !== null) return await get(url.searchParams);
+    return noRoute(routes, request.method ?? "", path);
   } catch (thrown) {
+    if (thrown instanceof BodyError) return wireError(413, { code: "body", message: thrown.message, hint: null });
     if (thrown instanceof AgentError) {
       return wireError(400, { code: thrown.code, message: thrown.message, hint: thrown.hint });
     }
-    log.error("Answering failed", { path: url.pathname, error: thrown });
+    log.error("Answering failed", { path, error: thrown });
     return wireError(500, { code: "internal", message: errorText(thrown), hint: "See the log of the agent." });
   }
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return Number(headers["content-length"] ?? 0) > 0 || headers["transfer-encoding"] !== undefined;
+}
+
+function noBody(): Answer {
+  return wireError(413, { code: "body", message: "cannot take a body: nothing here reads one", hint: null });
+}
+
+function noRoute(routes: Routes, method: string, path: string): Answer {
+  const known = routes.get.has(path) ? "GET" : routes.post.has(path) ? "POST" : null;
+  if (known !== null) {
+    const message = `cannot answer ${method}: only ${known} is known here`;
+    return wireError(405, { code: "method", message, hint: null });
+  }
+  const hint = `Known here: ${[...routes.get.keys(), ...routes.post.keys()].join(", ")}.`;
+  return wireError(404, { code: "path", message: "cannot find that path", hint });
+}
+
+class BodyError extends Error {}
+
+/** At most BODY_BYTES_MAX, with a length: what is longer is not read at all. */
+async function readBody(request: IncomingMessage): Promise<string> {
+  const length = Number(request.headers["content-length"] ?? Number.NaN);
+  if (!(length <= BODY_BYTES_MAX)) {
+    throw new BodyError(`cannot take the body: say its length, at most ${BODY_BYTES_MAX} bytes`);
+  }
+  const parts: Buffer[] = [];
+  for await (const part of request as AsyncIterable<Buffer>) parts.push(part); // no encoding is set: these are buffers
+  return Buffer.concat(parts).toString("utf8");
 }
 
 function json(status: number, value: unknown): Answer {

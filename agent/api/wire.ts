@@ -1,6 +1,6 @@
 // What the agent's socket answers, shared by agent and CLI. Additive only: fields are never renamed or removed.
 // HTTP on a unix socket: GET /v1/status → StatusReport, GET /v1/explain?method=&url= → ExplainReport,
-// GET /v1/render → RenderReport. Errors: status ≥ 400 with WireError.
+// GET /v1/render → RenderReport, POST /v1/accept with an AcceptRequest → AcceptReport. Errors: status ≥ 400 with WireError.
 
 export const WIRE_VERSION = "headgate/v1";
 
@@ -106,4 +106,14 @@ export interface RenderReport {
   readonly files: readonly { readonly path: string; readonly text: string }[];
   /** Keys of certificates are left out. */
   readonly documents: readonly { readonly kind: string; readonly key: string; readonly value: unknown }[];
+}
+
+/** Body of POST /v1/accept: the kind whose list is believed now; null: all that are held back. */
+export interface AcceptRequest {
+  readonly kind: string | null;
+}
+/** What was let through: how many objects that the source's list lacks are gone now. */
+export interface AcceptReport {
+  readonly apiVersion: typeof WIRE_VERSION;
+  readonly accepted: readonly { readonly kind: string; readonly objects: number }[];
 }

@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { connect } from "node:net";
 import { resolve } from "node:path";
-import type { WireError } from "../api/wire.ts";
+import type { AcceptReport, AcceptRequest, WireError } from "../api/wire.ts";
 import { defaultAgentSocket, defaultRunDir, defaultStateDir } from "../lib/default-paths.ts";
 import { AgentError, errorText } from "../lib/errors.ts";
 import type { CommandInput } from "./command.ts";
@@ -33,8 +33,24 @@ export function findSocket(input: Pick<CommandInput, "text" | "context">): strin
  * The JSON that the agent answers at `path`. Throws AgentError `agent-unreachable` when none answers, and the agent's
  * own error when it refuses. `T` is the wire type of that path: agent and CLI are of one version, and fields are only added.
  */
-export async function askAgent<T>(socket: string, path: string, signal: AbortSignal): Promise<T> {
-  const { status, body } = await get(socket, path, signal);
+export function askAgent<T>(socket: string, path: string, signal: AbortSignal): Promise<T> {
+  return exchange<T>(socket, { head: `GET ${path} HTTP/1.1`, body: Buffer.alloc(0) }, signal);
+}
+
+/** Has the agent believe a list that it holds back. Throws what `askAgent` throws. */
+export function askAccept(socket: string, accept: AcceptRequest, signal: AbortSignal): Promise<AcceptReport> {
+  const body = Buffer.from(JSON.stringify(accept));
+  return exchange<AcceptReport>(socket, { head: "POST /v1/accept HTTP/1.1", body }, signal);
+}
+
+interface Exchange {
+  /** The request line. */
+  readonly head: string;
+  readonly body: Buffer;
+}
+
+async function exchange<T>(socket: string, what: Exchange, signal: AbortSignal): Promise<T> {
+  const { status, body } = await send(socket, what, signal);
   const value: unknown = parse(body, socket);
   if (status < 400) return value as T; // the wire contract: this path answers this type
   const error = value as Partial<WireError>; // the wire contract for errors; fields are checked below
@@ -56,8 +72,12 @@ function parse(body: string, socket: string): unknown {
   }
 }
 
-/** One GET in plain HTTP. By hand, because loading node:http takes longer than all the rest of `headgate status`. */
-async function get(socket: string, path: string, signal: AbortSignal): Promise<{ status: number; body: string }> {
+/** One request in plain HTTP. By hand, because loading node:http takes longer than all the rest of `headgate status`. */
+async function send(
+  socket: string,
+  { head, body }: Exchange,
+  signal: AbortSignal,
+): Promise<{ status: number; body: string }> {
   const { promise, resolve: done, reject } = Promise.withResolvers<{ status: number; body: string }>();
   const connection = connect(socket);
   const aborted = (): void => void connection.destroy(new Error("given up"));
@@ -77,7 +97,9 @@ async function get(socket: string, path: string, signal: AbortSignal): Promise<{
     if (answer === null) reject(new Error("the answer is cut off, or no HTTP"));
     else done(answer);
   });
-  connection.write(`GET ${path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n`);
+  const length = body.length === 0 ? "" : `Content-Length: ${body.length}\r\n`;
+  connection.write(`${head}\r\nHost: agent\r\nConnection: close\r\n${length}\r\n`);
+  if (body.length > 0) connection.write(body);
   try {
     return await promise;
   } catch (thrown) {

@@ -167,6 +167,12 @@ function chooseSource(layers: Layers, around: Surroundings, complain: Complain):
     kubeconfigIsExplicit: (layers.get("source.kubernetes.kubeconfig")?.origin.rank ?? FILE_RANK) > FILE_RANK,
     context: get.textOrNull("source.kubernetes.context"),
     namespace: get.textOrNull("source.kubernetes.namespace"),
+    events: get.flag("source.kubernetes.events", true),
+    shrink: {
+      share: get.number("source.kubernetes.shrink.share", 50),
+      minimum: get.number("source.kubernetes.shrink.minimum", 50),
+      holdS: get.number("source.kubernetes.shrink.holdS", 600),
+    },
   };
 }
 

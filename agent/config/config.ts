@@ -44,6 +44,10 @@ export type SourceConfig =
       readonly context: string | null;
       /** null: all namespaces. */
       readonly namespace: string | null;
+      /** Problems of objects are written as Events. */
+      readonly events: boolean;
+      /** When a list is held back; see ShrinkLimits. */
+      readonly shrink: { readonly share: number; readonly minimum: number; readonly holdS: number };
     };
 
 export interface IngressConfig {

@@ -35,6 +35,26 @@ export const SETTINGS: readonly Setting[] = [
     env: "HEADGATE_NAMESPACE",
     nullable: true,
   }),
+  setting(
+    "source.kubernetes.events",
+    { kind: "boolean" },
+    "write what is wrong with an Ingress, its class or its Service as an Event of that object",
+  ),
+  setting(
+    "source.kubernetes.shrink.share",
+    { kind: "integer", min: 0, max: 99 },
+    "a list that lacks more than this percentage of the known objects of a kind is held back; 0: none is",
+  ),
+  setting(
+    "source.kubernetes.shrink.minimum",
+    { kind: "integer", min: 1, max: 1_000_000 },
+    "known objects of a kind from which on its lists are guarded",
+  ),
+  setting(
+    "source.kubernetes.shrink.holdS",
+    { kind: "integer", min: 0, max: 604_800 },
+    "how long such a list is held back before it is believed; 0: not at all",
+  ),
   setting("ingress.classes", { kind: "list", of: "name", min: 1, max: 100 }, "Ingress classes that are served"),
   setting(
     "ingress.classless",

@@ -5,7 +5,8 @@ import { createMetrics } from "../api/metrics.ts";
 import { buildChecks, type Check } from "../api/readiness.ts";
 import type { ApiInputs } from "../api/server.ts";
 import { buildStatusReport } from "../api/status-report.ts";
-import { type RenderReport, type StatusReport, WIRE_VERSION } from "../api/wire.ts";
+import { type AcceptReport, type RenderReport, type StatusReport, WIRE_VERSION } from "../api/wire.ts";
+import { AgentError } from "../lib/errors.ts";
 import { VERSION } from "../lib/version.ts";
 import type { Problem } from "../model/edge-model.ts";
 import { classProblems } from "../model/ingress/class-settings.ts";
@@ -32,6 +33,7 @@ export function apiInputs(edge: Edge): ApiInputs {
         staleSince: edge.snapshotFrom ?? edge.source.state().troubles[0]?.since ?? null,
       }),
     render: () => renderReport(edge),
+    accept: (kind) => acceptReport(edge, kind),
     health: () => [loopCheck(edge)],
     readiness: () => readiness(edge),
     metrics: () => metrics.text(),
@@ -98,4 +100,17 @@ function renderReport(edge: Edge): RenderReport {
     return { kind, key, value: shown === null ? value : Object.fromEntries(shown) };
   });
   return { apiVersion: WIRE_VERSION, files: edge.configurator.runningFiles(), documents };
+}
+
+/** Throws AgentError usage when nothing of a named kind is held back. */
+function acceptReport(edge: Edge, kind: string | null): AcceptReport {
+  const held = edge.holds().map((hold) => hold.kind);
+  const wanted = kind === null ? null : held.find((name) => name.toLowerCase() === kind.toLowerCase());
+  if (wanted === undefined) {
+    const hint = held.length === 0 ? "Nothing is held back." : `Held back are: ${held.join(", ")}.`;
+    throw new AgentError("usage", `cannot accept ${JSON.stringify(kind)}: no list of that kind is held back`, { hint });
+  }
+  const accepted = [...edge.accept(wanted)].map(([name, objects]) => ({ kind: name, objects }));
+  for (const fields of accepted) edge.prepared.log.info("A list that was held back is accepted", fields);
+  return { apiVersion: WIRE_VERSION, accepted };
 }

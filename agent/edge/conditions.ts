@@ -6,6 +6,7 @@ import type { LimitFault } from "../nginx/machine-limits.ts";
 import type { NginxFacts } from "../nginx/probe-nginx.ts";
 import type { Traffic } from "../render/traffic.ts";
 import type { LoadedSnapshot } from "../snapshot/snapshot-files.ts";
+import type { ShrinkHold } from "../store/shrink-guard.ts";
 import type { SourceState } from "../store/source.ts";
 
 /** Each call says all there is now: what is not in `state` any more ends. */
@@ -17,6 +18,33 @@ export function tellSource(health: HealthRegistry, state: SourceState): void {
   for (const { resource, message, hint } of state.troubles) {
     health.set({ code: "source-unreachable", subject: resource, severity: "warning", message, hint });
   }
+}
+
+/** Each call says all holds there are now. */
+export function tellShrunk(health: HealthRegistry, holds: readonly ShrinkHold[]): void {
+  const now = new Set<string>(holds.map(({ kind }) => kind));
+  for (const subject of health.subjects("source-shrunk")) {
+    if (!now.has(subject)) health.clear("source-shrunk", subject);
+  }
+  for (const { kind, left, total, held, since, until } of holds) {
+    health.set({
+      code: "source-shrunk",
+      subject: kind,
+      severity: "warning",
+      message:
+        `${kind}: ${count(left)} of ${count(total)} left in the source's list of ${isoText(since)}; ` +
+        `the ${count(held)} that are missing are served until ${isoText(until)}`,
+      hint: `If they are really gone, run \`headgate accept ${kind}\`; else look at what the API server lists.`,
+    });
+  }
+}
+
+function count(value: number): string {
+  return value.toLocaleString("en-US");
+}
+
+function isoText(time: number): string {
+  return new Date(time).toISOString();
 }
 
 export function tellKnowledge(health: HealthRegistry, snapshotAt: number | null): void {

@@ -28,6 +28,7 @@ import { routeDefaults } from "../render/documents.ts";
 import { LISTEN_BACKLOG, renderNginxFiles } from "../render/files.ts";
 import { saveSnapshot, type Snapshot } from "../snapshot/snapshot-files.ts";
 import { SnapshotWriter } from "../snapshot/snapshot-writer.ts";
+import type { ShrinkGuard, ShrinkHold } from "../store/shrink-guard.ts";
 import type { Source, SourceState } from "../store/source.ts";
 import { Store } from "../store/store.ts";
 import { apiInputs } from "./api-inputs.ts";
@@ -37,6 +38,7 @@ import {
   tellKnowledge,
   tellNginxDown,
   tellProfilesFull,
+  tellShrunk,
   tellSnapshotWritten,
   tellSource,
   tellTraffic,
@@ -45,7 +47,7 @@ import { HostAddresses } from "./host-addresses.ts";
 import { modelSettings } from "./model-settings.ts";
 import { Rounds } from "./rounds.ts";
 import type { Prepared } from "./prepare.ts";
-import { createSource } from "./source.ts";
+import { createGuard, createSource } from "./source.ts";
 
 /** How long connections may finish when the agent ends together with an nginx of its own. */
 const STOP_MS_MAX = 10_000;
@@ -74,6 +76,7 @@ export class Edge {
   readonly configurator: Configurator;
   readonly reconciler: Reconciler;
   readonly source: Source;
+  readonly #guard: ShrinkGuard | undefined;
   readonly #writer: SnapshotWriter;
   readonly #rounds: Rounds;
   #api: ApiServer | null = null;
@@ -88,7 +91,9 @@ export class Edge {
     this.health = new HealthRegistry(now, (condition, began) => this.#logCondition(condition, began));
     const settings = modelSettings(config, () => this.hostAddresses.all);
     this.settings = settings;
+    this.#guard = this.#createGuard();
     const store = new Store({
+      guard: this.#guard,
       settings,
       requiredKinds: requiredKinds(config),
       onDirty: () => this.reconciler.wake(),
@@ -139,6 +144,16 @@ export class Edge {
   /** When what is served was written to the snapshot it comes from; null once the source has spoken. */
   get snapshotFrom(): number | null {
     return this.#snapshotFrom;
+  }
+
+  /** What the source's lists lack and is kept for now. */
+  holds(): readonly ShrinkHold[] {
+    return this.#guard?.holds() ?? [];
+  }
+
+  /** Believes the lists of one kind, or (null) all, that are held back. Gives how many objects went, by kind. */
+  accept(kind: ObjectKind | null): ReadonlyMap<ObjectKind, number> {
+    return this.#guard?.accept(kind, (changes) => this.store.apply(changes)) ?? new Map();
   }
 
   /** Throws AgentError: nginx-start, nginx-candidate, state-unwritable. */
@@ -197,6 +212,7 @@ export class Edge {
   async stop(): Promise<void> {
     this.#rounds.stop();
     await this.source.stop();
+    this.#guard?.stop();
     await this.configurations.stop();
     await this.reconciler.stop();
     await this.#writer.flush();
@@ -224,6 +240,17 @@ export class Edge {
       log: log.child("loop"),
       now,
       onApplied: (stricterAt) => this.#onApplied(stricterAt),
+    });
+  }
+
+  #createGuard(): ShrinkGuard | undefined {
+    const { config, log } = this.prepared;
+    return createGuard(config, {
+      onChange: (holds) => tellShrunk(this.health, holds),
+      onDue: (kind) => {
+        log.child("source").warn("The time to hold a list back is over", { kind });
+        this.accept(kind);
+      },
     });
   }
 

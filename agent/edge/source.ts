@@ -8,6 +8,8 @@ import type { Logger } from "../lib/log.ts";
 import { VERSION } from "../lib/version.ts";
 import { ManifestsSource } from "../manifests/manifests-source.ts";
 import { trimObject } from "../objects/trim.ts";
+import type { ObjectKind } from "../objects/objects.ts";
+import { ShrinkGuard, type ShrinkHold } from "../store/shrink-guard.ts";
 import type { ChangeSink, Source, SourceState } from "../store/source.ts";
 
 export interface SourceTargets {
@@ -41,4 +43,17 @@ export function createSource(config: Config, targets: SourceTargets): Source {
     default:
       return source satisfies never;
   }
+}
+
+export interface GuardTargets {
+  readonly onChange: (holds: readonly ShrinkHold[]) => void;
+  readonly onDue: (kind: ObjectKind) => void;
+}
+
+/** The guard of the store against lists of an API server; undefined for manifests, which are always believed. */
+export function createGuard({ source }: Config, targets: GuardTargets): ShrinkGuard | undefined {
+  if (source.kind === "manifests") return undefined;
+  const { share, minimum, holdS } = source.shrink;
+  const limits = { sharePercentMax: share, objectsMin: minimum, holdMs: holdS * 1000 };
+  return new ShrinkGuard({ limits, now: () => Date.now(), ...targets });
 }

@@ -6,7 +6,7 @@ import type { DirtyKey } from "../model/edge-model.ts";
 import { ANY_HOST } from "../model/hosts.ts";
 import { endpointsModeOf } from "../model/endpoints-mode.ts";
 import { claimsOf, sortPorts } from "../model/ingress/claims.ts";
-import type { ModelInput, ModelSettings } from "../model/input.ts";
+import type { ModelInput } from "../model/input.ts";
 import { allKeys } from "../model/keys.ts";
 import {
   compareText,
@@ -30,20 +30,7 @@ import { replaceIn } from "./replace-in.ts";
 import { isSame, isSameObject } from "./same-object.ts";
 import { SliceIndex } from "./slice-index.ts";
 import type { Change, Refusal } from "./source.ts";
-
-export interface StoreOptions {
-  readonly settings: ModelSettings;
-  /** Kinds that must have been listed once (`replace`) before anything is built. */
-  readonly requiredKinds: readonly ObjectKind[];
-  /** Told once when there is something to build, and then again only after `takeDirty`. */
-  readonly onDirty: () => void;
-  /** Told when the set of Secrets that are wanted changed, also before the store is synced. */
-  readonly onWantedSecrets: (keys: ReadonlySet<string>) => void;
-  /** The same for ConfigMaps; absent where the source gives all there are. */
-  readonly onWantedConfigMaps?: (keys: ReadonlySet<string>) => void;
-  /** Told once, when a Service is asked at its port on the nodes: then Nodes must be known. */
-  readonly onWantedNodes?: () => void;
-}
+import type { StoreOptions } from "./store-options.ts";
 
 /** The objects of one kind. */
 interface Table<T extends KubernetesObject> {
@@ -222,8 +209,10 @@ export class Store implements ModelInput {
   #applyOne(change: Change): void {
     switch (change.kind) {
       case "put":
+        this.#options.guard?.heard(refOf(change.object));
         return this.#put(change.object);
       case "delete":
+        this.#options.guard?.heard(change.ref);
         return this.#delete(change.ref);
       case "replace":
         return this.#replace(change.objectKind, change.objects);
@@ -265,10 +254,10 @@ export class Store implements ModelInput {
     for (const object of objects) kept.add(keyOf(refOf(object)));
     // An object that came but could not be read is not gone: its last good state stays.
     for (const { ref } of this.#refusals.values()) if (ref?.kind === kind) kept.add(keyOf(ref));
-    for (const object of this.#tables[kind].all()) {
-      const ref = refOf(object);
-      if (!kept.has(keyOf(ref))) this.#delete(ref);
-    }
+    const known = this.#tables[kind].all();
+    const missing = known.map(refOf).filter((ref) => !kept.has(keyOf(ref)));
+    const gone = this.#options.guard?.judge(kind, known.length, missing) ?? missing;
+    for (const ref of gone) this.#delete(ref);
     for (const object of objects) this.#put(object);
     this.#missing.delete(kind);
     if (kind === "IngressClass") this.#classesListed();

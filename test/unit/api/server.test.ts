@@ -43,6 +43,7 @@ function inputs(more: Partial<ApiInputs> = {}): ApiInputs {
     report,
     explain: () => EXPLAINED,
     render: () => ({ apiVersion: WIRE_VERSION, files: [], documents: [] }),
+    accept: () => ({ apiVersion: WIRE_VERSION, accepted: [] }),
     health: () => [{ name: "loop", state: "ok", detail: "" }],
     readiness: () => buildChecks(READY),
     metrics: () => createMetrics(report).text(),
@@ -218,4 +219,27 @@ test("a client that sends nothing, or garbage, disturbs nobody", async (t) => {
   assert.equal((await ask({ socketPath: socket }, "/v1/status")).status, 200);
   assert.equal((await ask({ port: server.port ?? 0 }, "/healthz")).status, 200);
   for (const connection of [...idle, garbage]) connection.destroy();
+});
+
+test("believes a list when it is told to by POST on the socket, and by nothing else", async (t) => {
+  const told: (string | null)[] = [];
+  const accept: ApiInputs["accept"] = (kind) => {
+    told.push(kind);
+    if (kind === "Pod") throw new AgentError("usage", "cannot accept", { hint: "Held back are: Ingress." });
+    return { apiVersion: WIRE_VERSION, accepted: [{ kind: "Ingress", objects: 60 }] };
+  };
+  const { server, socket } = await start(t, { accept });
+  const post = (body: string): Promise<Got> => ask({ socketPath: socket }, "/v1/accept", "POST", body);
+  const one = await post('{"kind":"Ingress"}');
+  assert.deepEqual([one.status, JSON.parse(one.body).accepted], [200, [{ kind: "Ingress", objects: 60 }]]);
+  assert.equal((await post('{"kind":null}')).status, 200);
+  assert.deepEqual(told, ["Ingress", null]);
+  const stranger = await post('{"kind":"Pod"}');
+  assert.deepEqual([stranger.status, JSON.parse(stranger.body).hint], [400, "Held back are: Ingress."]);
+  told.length = 0;
+  for (const body of ["{}", "null", '{"kind":""}', '{"kind":"a b"}', "x"]) assert.equal((await post(body)).status, 400);
+  assert.equal((await post(`{"kind":"${"a".repeat(2000)}"}`)).status, 413);
+  assert.equal((await ask({ socketPath: socket }, "/v1/accept")).status, 405);
+  assert.equal((await ask({ port: server.port ?? 0 }, "/v1/accept", "POST", '{"kind":null}')).status, 413);
+  assert.deepEqual(told, []);
 });

@@ -11,6 +11,7 @@ import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { startApiServer } from "../../../agent/api/server.ts";
 import type { ApiInputs } from "../../../agent/api/server.ts";
+import { AgentError } from "../../../agent/lib/errors.ts";
 import { buildStatusReport } from "../../../agent/api/status-report.ts";
 import { WIRE_VERSION } from "../../../agent/api/wire.ts";
 import type { Logger } from "../../../agent/lib/log.ts";
@@ -68,6 +69,7 @@ async function agent(t: TestContext, more: Partial<ApiInputs> = {}): Promise<{ f
       files: [{ path: "nginx.conf", text: "events {}\n" }],
       documents: [{ kind: "backend", key: "shop/web/80", value: { service: "web" } }],
     }),
+    accept: () => ({ apiVersion: WIRE_VERSION, accepted: [] }),
     health: () => [],
     readiness: () => [],
     metrics: () => Promise.resolve(""),
@@ -222,4 +224,26 @@ test("run hands its options to the agent, in the same process", async () => {
   const { code, err } = await child.ended;
   assert.equal(code, 2);
   assert.match(err, /Did you mean `--manifests`\?/);
+});
+
+test("accept names what is gone now, of one kind or of all, and fails for what is not held back", async (t) => {
+  const held = new Map([
+    ["EndpointSlice", 2988],
+    ["Service", 1],
+  ]);
+  const accept: ApiInputs["accept"] = (kind) => {
+    if (kind === "Pod") throw new AgentError("usage", "cannot accept", { hint: "Held back are: Service." });
+    const kinds = [...held].filter(([name]) => kind === null || name === kind);
+    for (const [name] of kinds) held.delete(name);
+    return { apiVersion: WIRE_VERSION, accepted: kinds.map(([name, objects]) => ({ kind: name, objects })) };
+  };
+  const { socket } = await agent(t, { accept });
+  const run = (...args: string[]): Promise<Ran> => headgate(["accept", ...args, "--socket", socket]);
+  assert.deepEqual(await run("EndpointSlice"), { code: 0, out: "EndpointSlice: 2988 objects are gone now\n", err: "" });
+  assert.deepEqual(JSON.parse((await run("-o", "json")).out).accepted, [{ kind: "Service", objects: 1 }]);
+  assert.deepEqual(await run(), { code: 0, out: "", err: "Nothing is held back\n" });
+  const stranger = await run("Pod");
+  assert.equal(stranger.code, 2);
+  assert.match(stranger.err, /cannot accept\nHeld back are: Service\./);
+  assert.equal((await run("a/b")).code, 2);
 });

@@ -88,7 +88,17 @@ test("a source on the command line replaces the file's other source", async () =
     kubeconfigIsExplicit: false,
     context: "prod",
     namespace: null,
+    events: true,
+    shrink: { share: 50, minimum: 50, holdS: 600 },
   });
+});
+
+test("takes how lists of a cluster are guarded, and whether Events are written", async () => {
+  const shrink = "shrink: {share: 90, minimum: 10, holdS: 0}";
+  const file = await fileWith(`source: {kubernetes: {kubeconfig: /k, events: false, ${shrink}}}\n`);
+  const { source } = await loadConfig(["--config", file], around());
+  assert.ok(source.kind === "kubernetes");
+  assert.deepEqual([source.events, source.shrink], [false, { share: 90, minimum: 10, holdS: 0 }]);
 });
 
 test("refuses two sources in one place", async () => {
@@ -100,7 +110,15 @@ test("refuses two sources in one place", async () => {
 });
 
 test("an empty kubernetes section and KUBECONFIG mean the cluster of KUBECONFIG", async () => {
-  const cluster = { kind: "kubernetes", kubeconfig: null, kubeconfigIsExplicit: false, context: null, namespace: null };
+  const cluster = {
+    kind: "kubernetes",
+    kubeconfig: null,
+    kubeconfigIsExplicit: false,
+    context: null,
+    namespace: null,
+    events: true,
+    shrink: { share: 50, minimum: 50, holdS: 600 },
+  };
   const file = await fileWith("source:\n  kubernetes:\n");
   assert.deepEqual((await loadConfig(["--config", file], around())).source, cluster);
   assert.deepEqual((await loadConfig([], around({ KUBECONFIG: "/k" }))).source, cluster);
