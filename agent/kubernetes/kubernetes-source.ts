@@ -11,10 +11,12 @@ import { LIMITS } from "./limits.ts";
 import type { Limits } from "./limits.ts";
 import { Reflector } from "./reflector.ts";
 import type { ServerTraits, SourceLog } from "./reflector.ts";
-import { allNodes, oneObject, wholeKinds } from "./resources.ts";
+import { allNodes, oneObject, resourceText, wholeKinds } from "./resources.ts";
 import type { Resource, SingleKind } from "./resources.ts";
 import { StartGate } from "./start-gate.ts";
 import { describeTroubles } from "./troubles.ts";
+import { VersionAudit } from "./version-audit.ts";
+import type { WentBack } from "./version-audit.ts";
 
 export interface KubernetesSourceOptions {
   readonly connection: Connection;
@@ -43,6 +45,7 @@ export class KubernetesSource implements Source {
   readonly #traits: ServerTraits = { withoutWatchList: new Set() };
   readonly #gate: StartGate;
   readonly #kinds: Reflector[];
+  readonly #audit: VersionAudit;
   /** Kind → "namespace/name" → who reads it. */
   readonly #singles: Readonly<Record<SingleKind, Map<string, Reflector>>> = { Secret: new Map(), ConfigMap: new Map() };
   readonly #leaving = new Set<Promise<void>>();
@@ -58,17 +61,26 @@ export class KubernetesSource implements Source {
     this.#client = new ApiClient(options.connection, options.version);
     this.#gate = new StartGate(this.#limits.secretStartsMax);
     this.#kinds = wholeKinds(options.namespace).map((resource) => this.#reflector(resource, null));
+    this.#audit = new VersionAudit({
+      client: this.#client,
+      limits: this.#limits,
+      random: options.random,
+      held: () => this.#all(),
+      onBack: (back) => this.#goBack(back),
+    });
   }
 
   start(): void {
     if (this.#phase !== "new") return;
     this.#phase = "running";
     for (const reflector of this.#all()) reflector.start();
+    this.#audit.start();
   }
 
   /** Ends all requests. After it resolved, neither `sink` nor `onState` is called any more. */
   async stop(): Promise<void> {
     this.#phase = "stopped";
+    await this.#audit.stop();
     await Promise.all(this.#all().map((reflector) => reflector.stop()));
     await Promise.all(this.#leaving);
     this.#client.close();
@@ -115,6 +127,13 @@ export class KubernetesSource implements Source {
     }
   }
 
+  /** Everything, not only the kind that told: the others may have gone back and come past our version since. */
+  #goBack({ resource, ours, server }: WentBack): void {
+    const fields = { resource: resourceText(resource), ours, server };
+    this.#options.log.warn("API server went back to an older state, reading everything anew", fields);
+    for (const reflector of this.#all()) reflector.readAnew();
+  }
+
   #leave(singles: Map<string, Reflector>, key: string, reflector: Reflector): void {
     singles.delete(key);
     const left = reflector.stop().then(() => {
@@ -150,6 +169,7 @@ export class KubernetesSource implements Source {
       onLife: () => {
         this.#lastEventAt = now();
       },
+      onDoubt: () => this.#audit.doubt(),
       onState: () => this.#onState(),
     });
   }

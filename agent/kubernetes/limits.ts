@@ -36,6 +36,12 @@ export interface Limits {
   readonly backoffMsMax: number;
   /** What a server may ask for with Retry-After. */
   readonly retryAfterMsMax: number;
+  /** How often, about, the server is asked whether it went back to an older state. */
+  readonly auditMs: number;
+  /** How often that is tried in a row. */
+  readonly versionTriesMax: number;
+  /** A watch that the server ends in order, but so long before its time, is a reason to ask. */
+  readonly earlyMs: number;
   /** After so long a refused IngressClass (403, 404) no longer holds up the first sync. */
   readonly refusedMs: number;
   /** First reads of single Secrets at one time. */
@@ -62,6 +68,9 @@ export const LIMITS: Limits = {
   backoffMsMin: 1_000,
   backoffMsMax: 30_000,
   retryAfterMsMax: 300_000,
+  auditMs: 600_000,
+  versionTriesMax: 5,
+  earlyMs: 5_000,
   refusedMs: 10_000,
   secretStartsMax: 16,
   secretTroublesMax: 10,

@@ -42,6 +42,15 @@ export async function listAll(call: ListCall): Promise<string> {
   }
 }
 
+/** The server's version of a resource as it is now, by a list of at most one item. Throws ApiFailure. */
+export async function readVersion(call: Omit<ListCall, "onBegin" | "onItem">): Promise<string> {
+  const { client, resource, limits, signal } = call;
+  // Without a resourceVersion: nothing older than what etcd has now.
+  const path = resourceUrl(resource, { limit: "1" });
+  const answer = await client.getJson(path, limits.pageBytesMax, { signal, msMax: limits.answerMsMax });
+  return parsePage(answer, resource.kind).resourceVersion;
+}
+
 /** `pageItems` 0: all in one page. */
 async function listPages(call: ListCall, pageItems: number): Promise<string> {
   const { client, resource, limits, signal } = call;

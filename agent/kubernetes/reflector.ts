@@ -12,6 +12,7 @@ import type { Limits } from "./limits.ts";
 import { listAll } from "./list.ts";
 import { resourceText, resourceUrl } from "./resources.ts";
 import type { Resource } from "./resources.ts";
+import { sleep } from "./sleep.ts";
 import type { StartGate } from "./start-gate.ts";
 import { runWatch } from "./watch.ts";
 import type { WatchEnd } from "./watch.ts";
@@ -44,6 +45,8 @@ export interface ReflectorOptions {
   readonly gate: StartGate | null;
   /** Bytes came. */
   readonly onLife: () => void;
+  /** The watch goes on after something went wrong: the server may have gone back to an older state meanwhile. */
+  readonly onDoubt: () => void;
   /** `trouble` or `synced` may have changed; also told at each further failure. */
   readonly onState: () => void;
 }
@@ -63,6 +66,11 @@ export class Reflector {
   #resourceVersion: string | null = null;
   /** When the watch of this round was answered, in milliseconds since 1970. */
   #openedAt: number | null = null;
+  /** What ends the watch of this round to read everything anew. */
+  #restart = new AbortController();
+  /** How long the watch of this round may last, as it was asked for. */
+  #askedMs = 0;
+  #doubtful = false;
   #failures = 0;
   /** Server errors since the last event. */
   #serverErrors = 0;
@@ -82,6 +90,17 @@ export class Reflector {
 
   get trouble(): ReflectorTrouble | null {
     return this.#trouble;
+  }
+
+  /** What the watch continues from; null while nothing is read. */
+  get version(): string | null {
+    return this.#resourceVersion;
+  }
+
+  /** Forgets the version: whatever runs ends, and the resource is read whole. */
+  readAnew(): void {
+    this.#resourceVersion = null;
+    this.#restart.abort();
   }
 
   start(): void {
@@ -106,22 +125,39 @@ export class Reflector {
     const { signal } = this.#aborter;
     while (!signal.aborted) {
       this.#openedAt = null;
+      const restart = this.#beginRound();
       let end: WatchEnd;
       try {
         end = await this.#round();
       } catch (error) {
         end = { kind: "failed", failure: toFailure(error) };
+      } finally {
+        signal.removeEventListener("abort", restart);
       }
       if (signal.aborted) return;
+      if (this.#restart.signal.aborted) {
+        this.#resourceVersion = null;
+        continue;
+      }
       const waitMs = this.#afterRound(end, this.#openedAt === null ? 0 : this.#options.now() - this.#openedAt);
       if (waitMs > 0) await sleep(waitMs, signal);
     }
   }
 
+  /** The round ends when the reflector stops, and when `readAnew` is called. Gives the listener to take off again. */
+  #beginRound(): () => void {
+    const restart = new AbortController();
+    this.#restart = restart;
+    const end = (): void => restart.abort();
+    this.#aborter.signal.addEventListener("abort", end);
+    if (this.#aborter.signal.aborted) end();
+    return end;
+  }
+
   /** One watch, with the first read before or in it where there is nothing to continue from. */
   async #round(): Promise<WatchEnd> {
     if (this.#resourceVersion !== null) return this.#watchFrom(this.#resourceVersion);
-    const release = await this.#options.gate?.enter(this.#aborter.signal);
+    const release = await this.#options.gate?.enter(this.#restart.signal);
     try {
       if (!this.#options.traits.withoutWatchList.has(this.#options.client.connection.server)) {
         return await this.#watchWithInitialEvents(() => release?.());
@@ -140,7 +176,7 @@ export class Reflector {
       client,
       resource,
       limits,
-      signal: this.#aborter.signal,
+      signal: this.#restart.signal,
       onBegin: () => {
         intake = this.#intake.beginList();
       },
@@ -153,6 +189,8 @@ export class Reflector {
   #completeRead(intake: ListIntake, resourceVersion: string): void {
     // First the version, then the sink: when the sink throws, #tell forgets the version again.
     this.#resourceVersion = resourceVersion;
+    // Read whole, it is what the server has now, whatever that was before.
+    this.#doubtful = false;
     this.#tell(intake.end());
     this.#options.log.debug("Resource read", { resource: resourceText(this.resource) });
     if (this.#synced) return;
@@ -203,6 +241,8 @@ export class Reflector {
         },
         () => {
           proof = setTimeout(() => this.#proved(), proofMs);
+          if (this.#doubtful) this.#options.onDoubt();
+          this.#doubtful = false;
         },
       );
     } finally {
@@ -218,6 +258,7 @@ export class Reflector {
   ): Promise<WatchEnd> {
     const { client, limits, now, random, onLife } = this.#options;
     const seconds = Math.round(limits.watchSMin + random() * (limits.watchSMax - limits.watchSMin));
+    this.#askedMs = seconds * 1000;
     const query = { watch: "1", allowWatchBookmarks: "true", timeoutSeconds: String(seconds), ...parameters };
     return runWatch({
       client,
@@ -225,7 +266,7 @@ export class Reflector {
       initial,
       path: resourceUrl(this.resource, query),
       kind: this.resource.kind,
-      signal: this.#aborter.signal,
+      signal: this.#restart.signal,
       onOpen: () => {
         this.#openedAt = now();
         onOpen();
@@ -267,6 +308,7 @@ export class Reflector {
     const { limits, random } = this.#options;
     const steady = livedMs >= limits.steadyMs;
     if (steady) this.#failures = 0;
+    this.#doubtful ||= end.kind !== "closed" || livedMs < this.#askedMs - limits.earlyMs;
     if (end.kind !== "failed") {
       // Nothing was read: the fall-back from WatchList, which begins at once.
       if (this.#resourceVersion === null) return 0;
@@ -325,17 +367,4 @@ function speaksAgainstWatchList(failure: ApiFailure): boolean {
   if (failure.code === "apiserver-garbage") return true;
   if (failure.code !== "apiserver-refused") return false;
   return ![401, 403, 404, 410, 429, 502, 503].includes(failure.status ?? 0);
-}
-
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(finish, ms);
-  signal.addEventListener("abort", finish);
-  function finish(): void {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", finish);
-    resolve();
-  }
-  if (signal.aborted) finish();
-  return promise;
 }

@@ -262,7 +262,11 @@ export class FakeApiServer {
   }
 
   #addWatcher(request: FakeRequest, resource: FakeResource, response: ServerResponse): Watcher {
-    const unlisten = this.objects.listen((event) => sendEvent(watcher, resource.plural, event));
+    const from = Number(request.query.get("resourceVersion") ?? 0);
+    const unlisten = this.objects.listen((event) => {
+      // A watch from a version of the future waits for it in silence.
+      if (event.version > from) sendEvent(watcher, resource.plural, event);
+    });
     const seconds = Number(request.query.get("timeoutSeconds") ?? 1800);
     const end = setTimeout(() => response.end(), seconds * 1000);
     const bookmarks = setInterval(() => {

@@ -47,6 +47,12 @@ export const FAKE_RESOURCES: readonly FakeResource[] = [
   { apiVersion: "discovery.k8s.io/v1", kind: "EndpointSlice", plural: "endpointslices", namespaced: true },
 ];
 
+export interface FakeBackup {
+  readonly objects: ReadonlyMap<string, FakeObject>;
+  readonly version: number;
+  readonly compacted: number;
+}
+
 /** The one table of objects with one counter of versions, as etcd has it. */
 export class FakeObjects {
   readonly #objects = new Map<string, FakeObject>();
@@ -118,6 +124,20 @@ export class FakeObjects {
     this.#version++;
     this.#compacted = this.#version;
     this.#history = [];
+  }
+
+  /** A backup of everything, for `restore`. */
+  save(): FakeBackup {
+    return { objects: new Map(this.#objects), version: this.#version, compacted: this.#compacted };
+  }
+
+  /** Puts a backup back, as an etcd does that is restored: the version goes back, and no watch is told. */
+  restore(backup: FakeBackup): void {
+    this.#objects.clear();
+    for (const [key, object] of backup.objects) this.#objects.set(key, object);
+    this.#version = backup.version;
+    this.#compacted = backup.compacted;
+    this.#history = this.#history.filter((event) => event.version <= backup.version);
   }
 
   since(version: number): readonly FakeEvent[] {
