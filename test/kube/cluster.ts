@@ -5,7 +5,7 @@
 //   await cluster.apply({ apiVersion: "networking.k8s.io/v1", kind: "Ingress", ... });
 //   await cluster.stop();
 
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { Agent, request as httpsRequest } from "node:https";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -66,6 +66,10 @@ export interface Cluster {
   stopApiServer(): Promise<void>;
   /** After stopApiServer, or instead of it: ends it if it runs, starts it on the same port, waits until it is ready. */
   restartApiServer(): Promise<void>;
+  /** Copies etcd's data. API server and etcd are down for that moment. */
+  backup(): Promise<void>;
+  /** Puts the copy of `backup` back and starts both on it: everything since is gone, and versions go back. */
+  restore(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -100,7 +104,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   try {
     const address = options.address ?? "127.0.0.1";
     const [etcdPort, peerPort, port] = await freePorts(address);
-    programs.push(startEtcd(dir, etcd, etcdPort, peerPort));
+    const data = superviseEtcd(() => startEtcd(dir, etcd, etcdPort, peerPort), programs);
     await makeClusterKeys(dir, address);
     const url = `https://${address}:${port}`;
     const users = [ADMIN, ...(options.users ?? [])];
@@ -123,6 +127,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       kubeconfigFor: (user) => kubeconfigPath(dir, user),
       ...client,
       ...server,
+      ...backups(dir, data, server),
       stop: async () => {
         client.close();
         await stop();
@@ -160,6 +165,44 @@ async function superviseApiServer(start: () => Program, request: Request, progra
   };
 }
 
+interface EtcdControl {
+  stop(): Promise<void>;
+  start(): void;
+}
+
+function superviseEtcd(start: () => Program, programs: Program[]): EtcdControl {
+  let etcd = start();
+  programs.push(etcd);
+  return {
+    stop: () => etcd.kill("SIGTERM"),
+    start: () => {
+      etcd = start();
+      programs.push(etcd);
+    },
+  };
+}
+
+function backups(dir: string, etcd: EtcdControl, server: ServerControl): Pick<Cluster, "backup" | "restore"> {
+  const data = etcdData(dir);
+  const copy = join(dir, "etcd-backup");
+  const whileDown = async (work: () => void): Promise<void> => {
+    await server.stopApiServer();
+    await etcd.stop();
+    work();
+    etcd.start();
+    await server.restartApiServer();
+  };
+  const replace = (from: string, to: string): void => {
+    rmSync(to, { recursive: true, force: true });
+    cpSync(from, to, { recursive: true });
+  };
+  return { backup: () => whileDown(() => replace(data, copy)), restore: () => whileDown(() => replace(copy, data)) };
+}
+
+function etcdData(dir: string): string {
+  return join(dir, "etcd");
+}
+
 /** Ready means: /readyz, and the namespace "default" that the server makes by itself a little later. */
 async function untilReady(request: Request, server: Program): Promise<void> {
   const deadline = performance.now() + READY_TIMEOUT_MS;
@@ -178,8 +221,8 @@ async function untilReady(request: Request, server: Program): Promise<void> {
 function startEtcd(dir: string, etcd: Etcd, port: number, peerPort: number): Program {
   const client = `http://127.0.0.1:${port}`;
   const peer = `http://127.0.0.1:${peerPort}`;
-  const data = join(dir, "etcd");
-  mkdirSync(data);
+  const data = etcdData(dir);
+  mkdirSync(data, { recursive: true });
   const flags = ["--listen-client-urls", client, "--advertise-client-urls", client];
   flags.push("--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", `default=${peer}`);
   flags.push("--log-level", "warn");
