@@ -1,6 +1,7 @@
 // Events of the rooms → conditions of the health registry, in words for operators.
 
 import type { HealthRegistry } from "../health/registry.ts";
+import type { RefusedEvents } from "../kubernetes/event-writer.ts";
 import { AgentError, errorText } from "../lib/errors.ts";
 import type { LimitFault } from "../nginx/machine-limits.ts";
 import type { NginxFacts } from "../nginx/probe-nginx.ts";
@@ -18,6 +19,22 @@ export function tellSource(health: HealthRegistry, state: SourceState): void {
   for (const { resource, message, hint } of state.troubles) {
     health.set({ code: "source-unreachable", subject: resource, severity: "warning", message, hint });
   }
+}
+
+export function tellEvents(health: HealthRegistry, refused: RefusedEvents | null): void {
+  if (refused === null) {
+    health.clear("events-refused");
+    return;
+  }
+  const [first = "", ...more] = refused.namespaces;
+  const where = more.length === 0 ? first : `${first} and ${more.length} more`;
+  health.set({
+    code: "events-refused",
+    subject: "",
+    severity: "info",
+    message: `cannot write Events in ${where}: ${refused.message}`,
+    hint: refused.hint,
+  });
 }
 
 /** Each call says all holds there are now. */

@@ -10,6 +10,7 @@ import { type Condition, HealthRegistry } from "../health/registry.ts";
 import { errorText } from "../lib/errors.ts";
 import { readIfThere } from "../lib/files.ts";
 import { type ClusterSize, Configurator } from "../loop/configurator.ts";
+import type { EventWriter } from "../kubernetes/event-writer.ts";
 import { EdgeBuilder } from "../loop/edge-builder.ts";
 import { Reconciler } from "../loop/reconciler.ts";
 import { buildBackends } from "../model/build-backends.ts";
@@ -35,6 +36,7 @@ import { apiInputs } from "./api-inputs.ts";
 import {
   tellBeginning,
   tellConfiguration,
+  tellEvents,
   tellKnowledge,
   tellNginxDown,
   tellProfilesFull,
@@ -47,7 +49,7 @@ import { HostAddresses } from "./host-addresses.ts";
 import { modelSettings } from "./model-settings.ts";
 import { Rounds } from "./rounds.ts";
 import type { Prepared } from "./prepare.ts";
-import { createGuard, createSource } from "./source.ts";
+import { createGuard, createSource, type MadeSource, uidIn } from "./source.ts";
 
 /** How long connections may finish when the agent ends together with an nginx of its own. */
 const STOP_MS_MAX = 10_000;
@@ -76,6 +78,7 @@ export class Edge {
   readonly configurator: Configurator;
   readonly reconciler: Reconciler;
   readonly source: Source;
+  readonly #events: EventWriter | null;
   readonly #guard: ShrinkGuard | undefined;
   readonly #writer: SnapshotWriter;
   readonly #rounds: Rounds;
@@ -102,11 +105,14 @@ export class Edge {
       onWantedNodes: () => this.source.wantNodes(),
     });
     this.store = store;
-    this.builder = new EdgeBuilder({
-      host: (name) => buildHost(store, settings, name),
-      backends: (service) => buildBackends(store, settings, service),
-      certificate: (secret) => buildCertificate(store, settings, secret, now()),
-    });
+    this.builder = new EdgeBuilder(
+      {
+        host: (name) => buildHost(store, settings, name),
+        backends: (service) => buildBackends(store, settings, service),
+        certificate: (secret) => buildCertificate(store, settings, secret, now()),
+      },
+      (before, after) => this.#events?.note(before, after),
+    );
     this.builder.setRouteDefaults(routeDefaults(config.traffic));
     this.nginx = this.#createNginx();
     this.documents = new DocumentsLane(this.nginx);
@@ -125,11 +131,9 @@ export class Edge {
       },
     });
     this.configurator = this.#createConfigurator();
-    this.source = createSource(config, {
-      sink: (changes) => store.apply(changes),
-      onState: (state) => this.#onSource(state),
-      log: log.child("source"),
-    });
+    const made = this.#createSource();
+    this.source = made.source;
+    this.#events = made.events;
     this.reconciler = this.#createReconciler();
     const { builder, health, hostAddresses, reconciler, source } = this;
     const { probe } = config.endpoints;
@@ -211,7 +215,7 @@ export class Edge {
   /** Ends in the reverse order. An nginx of our own finishes its requests and ends too. */
   async stop(): Promise<void> {
     this.#rounds.stop();
-    await this.source.stop();
+    await Promise.all([this.source.stop(), this.#events?.stop()]);
     this.#guard?.stop();
     await this.configurations.stop();
     await this.reconciler.stop();
@@ -241,6 +245,22 @@ export class Edge {
       now,
       onApplied: (stricterAt) => this.#onApplied(stricterAt),
     });
+  }
+
+  #createSource(): MadeSource {
+    const { config, log } = this.prepared;
+    return createSource(
+      config,
+      {
+        sink: (changes) => this.store.apply(changes),
+        onState: (state) => this.#onSource(state),
+        log: log.child("source"),
+      },
+      {
+        uidOf: (ref) => uidIn(this.store, ref),
+        onRefused: (refused) => tellEvents(this.health, refused),
+      },
+    );
   }
 
   #createGuard(): ShrinkGuard | undefined {
@@ -327,6 +347,7 @@ export class Edge {
 
   #onSource(state: SourceState): void {
     tellSource(this.health, state);
+    if (state.synced) this.#events?.start();
     if (state.synced && this.#snapshotFrom !== null) {
       this.#snapshotFrom = null;
       tellKnowledge(this.health, null);

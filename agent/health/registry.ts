@@ -5,7 +5,7 @@ import type { ConditionStatus } from "../api/wire.ts";
 export type ConditionCode =
   | "source-unreachable" // the API server or the manifest directory does not answer
   | "source-shrunk" // a list of the source lacks most of a kind and is held back
-  | "events-failing" // Events about objects cannot be written
+  | "events-refused" // Events about objects may not be written
   | "knowledge-stale" // serving from the snapshot on disk
   | "nginx-down"
   | "profiles-full" // more sets of authorities for backends than there may be profiles

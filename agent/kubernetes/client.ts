@@ -1,4 +1,4 @@
-// A thin HTTP client for one API server: GET as JSON, and GET as a stream. No retries: the reflector decides.
+// A thin HTTP client for one API server: GET as JSON, GET as a stream, POST of JSON. No retries: who calls decides.
 // It must not know resources, and must not wait for anything without a deadline.
 
 import http from "node:http";
@@ -13,8 +13,8 @@ export interface CallOptions {
   readonly msMax: number;
 }
 
-/** Error bodies are short; the rest of a longer one is not read. */
-const ERROR_BYTES_MAX = 64 * 1024;
+/** Bodies of errors, and of what was made by a POST, are short; a longer one is not read to its end. */
+const SHORT_BYTES_MAX = 64 * 1024;
 
 export class ApiClient {
   readonly connection: Connection;
@@ -34,6 +34,20 @@ export class ApiClient {
       const answer = await this.#request(path, bounds.signal);
       await this.#expectOk(answer);
       return parseJson(await readBody(answer, bytesMax));
+    } catch (error) {
+      throw bounds.failure(error);
+    } finally {
+      bounds.release();
+    }
+  }
+
+  /** POST `value` to make an object. Throws ApiFailure; of a success only the end of the answer counts. */
+  async postJson(path: string, value: object, options: CallOptions): Promise<void> {
+    const bounds = new CallBounds(options);
+    try {
+      const answer = await this.#request(path, bounds.signal, JSON.stringify(value));
+      await this.#expectOk(answer, 201);
+      await readBody(answer, SHORT_BYTES_MAX);
     } catch (error) {
       throw bounds.failure(error);
     } finally {
@@ -64,7 +78,7 @@ export class ApiClient {
     this.#dropAgent();
   }
 
-  async #request(path: string, signal: AbortSignal): Promise<IncomingMessage> {
+  async #request(path: string, signal: AbortSignal, body: string | null = null): Promise<IncomingMessage> {
     const credentials = await this.connection.credentials();
     signal.throwIfAborted();
     const { server } = credentials;
@@ -74,21 +88,26 @@ export class ApiClient {
       hostname: server.hostname.replace(/^\[(.*)\]$/, "$1"),
       port: server.port || (server.protocol === "http:" ? 80 : 443),
       path: server.pathname.replace(/\/$/, "") + path,
-      method: "GET",
-      headers: { ...credentials.headers, "user-agent": this.#userAgent, accept: "application/json" },
+      method: body === null ? "GET" : "POST",
+      headers: {
+        ...credentials.headers,
+        "user-agent": this.#userAgent,
+        accept: "application/json",
+        ...(body === null ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(body) }),
+      },
       agent: this.#agentFor(credentials),
       signal,
     });
     call.on("response", resolve);
     // Stays for the life of the request: an error after the answer began also comes here, when a socket is reset.
     call.on("error", reject);
-    call.end();
+    call.end(body ?? undefined);
     return promise;
   }
 
-  async #expectOk(answer: IncomingMessage): Promise<void> {
+  async #expectOk(answer: IncomingMessage, wanted: 200 | 201 = 200): Promise<void> {
     const status = answer.statusCode ?? 0;
-    if (status === 200) {
+    if (status === wanted) {
       if (String(answer.headers["content-type"]).startsWith("application/json")) return;
       answer.destroy();
       throw garbage(`content type ${String(answer.headers["content-type"])}`);
@@ -96,7 +115,7 @@ export class ApiClient {
     if (status === 401) this.connection.refused();
     let body = "";
     try {
-      body = await readBody(answer, ERROR_BYTES_MAX);
+      body = await readBody(answer, SHORT_BYTES_MAX);
     } catch {
       // The status says enough.
     }

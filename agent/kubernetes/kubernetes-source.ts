@@ -1,7 +1,7 @@
 // A cluster's API server as a source of objects. In: a connection and which Secrets are wanted. Out: Changes, in the
 // same tick as the bytes that say them, and a state for `status`. It keeps no objects (the store does), reads no
-// Secret that nobody names, writes nothing to the cluster, and never ends by itself: whatever the server does, it
-// tries again, and what the store knows stays.
+// Secret that nobody names, writes nothing (event-writer.ts does), and never ends by itself: whatever the server
+// does, it tries again, and what the store knows stays.
 
 import type { ChangeSink, Source, SourceState } from "../store/source.ts";
 import { ApiClient } from "./client.ts";

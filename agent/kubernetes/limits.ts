@@ -42,6 +42,18 @@ export interface Limits {
   readonly versionTriesMax: number;
   /** A watch that the server ends in order, but so long before its time, is a reason to ask. */
   readonly earlyMs: number;
+  /** How long something must be wrong, or mended, before it is worth an Event. */
+  readonly eventsSettleMs: number;
+  /** So many Events at once, then one in so many milliseconds. */
+  readonly eventsBurst: number;
+  readonly eventEveryMs: number;
+  /** Objects that wait for theirs. */
+  readonly eventsPendingMax: number;
+  /** Names of written Events that are remembered, and how long: API servers keep Events for an hour. */
+  readonly eventsWrittenMax: number;
+  readonly eventsKeptMs: number;
+  /** Where Events are refused they are tried again after this. */
+  readonly eventsRefusedMs: number;
   /** After so long a refused IngressClass (403, 404) no longer holds up the first sync. */
   readonly refusedMs: number;
   /** First reads of single Secrets at one time. */
@@ -71,6 +83,13 @@ export const LIMITS: Limits = {
   auditMs: 600_000,
   versionTriesMax: 5,
   earlyMs: 5_000,
+  eventsSettleMs: 5_000,
+  eventsBurst: 20,
+  eventEveryMs: 500,
+  eventsPendingMax: 5_000,
+  eventsWrittenMax: 10_000,
+  eventsKeptMs: 3_600_000,
+  eventsRefusedMs: 1_800_000,
   refusedMs: 10_000,
   secretStartsMax: 16,
   secretTroublesMax: 10,

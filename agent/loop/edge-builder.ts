@@ -31,8 +31,12 @@ export interface Builders {
   readonly certificate: (secret: string) => BuiltCertificate;
 }
 
+/** Told for each key that is built: the problems that it had, and those that it has. */
+export type OnProblems = (before: readonly Problem[], after: readonly Problem[]) => void;
+
 export class EdgeBuilder {
   readonly #builders: Builders;
+  readonly #onProblems: OnProblems;
   readonly #hosts = new Map<string, BuiltHost>();
   readonly #backends = new Map<string, BuiltBackends>();
   readonly #certificates = new Map<string, BuiltCertificate>();
@@ -45,8 +49,9 @@ export class EdgeBuilder {
 
   #defaults: RouteDefaults = USUAL_ROUTE_DEFAULTS;
 
-  constructor(builders: Builders) {
+  constructor(builders: Builders, onProblems: OnProblems = () => undefined) {
     this.#builders = builders;
+    this.#onProblems = onProblems;
   }
 
   /** Takes effect where hosts are built from then on. */
@@ -109,12 +114,15 @@ export class EdgeBuilder {
     if (key.startsWith("host:")) return this.#buildHost(name);
     if (key.startsWith("backend:")) {
       const built = this.#builders.backends(name);
-      this.#countPeers(this.#backends.get(name), -1);
+      const before = this.#backends.get(name);
+      this.#countPeers(before, -1);
       this.#countPeers(built, 1);
+      this.#onProblems(before?.problems ?? [], built.problems);
       keep(this.#backends, name, built, built.backends.length === 0 && built.problems.length === 0);
       return { documents: built.backends.map(renderBackend), stricter: false };
     }
     const built = this.#builders.certificate(name);
+    this.#onProblems(this.#certificates.get(name)?.problems ?? [], built.problems);
     keep(this.#certificates, name, built, built.certificate === null && built.problems.length === 0);
     return { documents: built.certificate === null ? [] : [renderCertificate(built.certificate)], stricter: false };
   }
@@ -147,6 +155,7 @@ export class EdgeBuilder {
     const { host, routes, serverName } = built;
     for (const route of before?.routes ?? []) this.#countProfile(route, -1);
     for (const route of routes) this.#countProfile(route, 1);
+    this.#onProblems(before?.problems ?? [], built.problems);
     keep(this.#hosts, name, built, host === null && serverName === null && built.problems.length === 0);
     return {
       documents: [

@@ -141,6 +141,10 @@ export class Store implements ModelInput {
     return sortPorts([...ports, defaultBackend.port]);
   }
 
+  ingress(key: string): Ingress | undefined {
+    return this.#ingresses.get(key);
+  }
+
   service(key: string): Service | undefined {
     return this.#services.get(key);
   }

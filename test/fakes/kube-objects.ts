@@ -44,6 +44,8 @@ export const FAKE_RESOURCES: readonly FakeResource[] = [
   { apiVersion: "v1", kind: "Secret", plural: "secrets", namespaced: true },
   { apiVersion: "v1", kind: "ConfigMap", plural: "configmaps", namespaced: true },
   { apiVersion: "v1", kind: "Namespace", plural: "namespaces", namespaced: false },
+  { apiVersion: "events.k8s.io/v1", kind: "Event", plural: "events", namespaced: true },
+  { apiVersion: "v1", kind: "Event", plural: "events", namespaced: true },
   { apiVersion: "discovery.k8s.io/v1", kind: "EndpointSlice", plural: "endpointslices", namespaced: true },
 ];
 
