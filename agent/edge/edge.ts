@@ -157,7 +157,7 @@ export class Edge {
 
   /** Believes the lists of one kind, or (null) all, that are held back. Gives how many objects went, by kind. */
   accept(kind: ObjectKind | null): ReadonlyMap<ObjectKind, number> {
-    return this.#guard?.accept(kind, (changes) => this.store.apply(changes)) ?? new Map();
+    return this.#guard?.accept(kind) ?? new Map();
   }
 
   /** Throws AgentError: nginx-start, nginx-candidate, state-unwritable. */
@@ -267,10 +267,9 @@ export class Edge {
     const { config, log } = this.prepared;
     return createGuard(config, {
       onChange: (holds) => tellShrunk(this.health, holds),
-      onDue: (kind) => {
-        log.child("source").warn("The time to hold a list back is over", { kind });
-        this.accept(kind);
-      },
+      onDue: (kind) => log.child("source").warn("The time to hold a list back is over", { kind }),
+      secrets: () => this.store.wantedSecrets().size,
+      sink: (changes) => this.store.apply(changes),
     });
   }
 

@@ -70,7 +70,12 @@ export function createSource(config: Config, targets: SourceTargets, events: Eve
   }
 }
 
+/** Longer than an API server that comes back takes to be asked for all Secrets. */
+const COLLECT_MS = 30_000;
+
 export interface GuardTargets {
+  readonly secrets: () => number;
+  readonly sink: ChangeSink;
   readonly onChange: (holds: readonly ShrinkHold[]) => void;
   readonly onDue: (kind: ObjectKind) => void;
 }
@@ -79,7 +84,7 @@ export interface GuardTargets {
 export function createGuard({ source }: Config, targets: GuardTargets): ShrinkGuard | undefined {
   if (source.kind === "manifests") return undefined;
   const { share, minimum, holdS } = source.shrink;
-  const limits = { sharePercentMax: share, objectsMin: minimum, holdMs: holdS * 1000 };
+  const limits = { sharePercentMax: share, objectsMin: minimum, holdMs: holdS * 1000, collectMs: COLLECT_MS };
   return new ShrinkGuard({ limits, now: () => Date.now(), ...targets });
 }
 

@@ -83,7 +83,7 @@ export class Intake {
     if (single === null) return [{ kind: "replace", objectKind: kind, objects }];
     if (objects.length > 0) return objects.map((object) => ({ kind: "put", object }) as const);
     const ref: ObjectRef = { kind, namespace: single.namespace, name: single.name };
-    return refused.has(whereOf(ref)) ? [] : [{ kind: "delete", ref }];
+    return refused.has(whereOf(ref)) ? [] : [{ kind: "delete", ref, byList: true }];
   }
 
   #trimRaw(raw: object): Trimmed {

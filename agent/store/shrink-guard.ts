@@ -13,15 +13,21 @@ export interface ShrinkLimits {
   readonly objectsMin: number;
   /** After so long it is believed after all. 0: every list is believed. */
   readonly holdMs: number;
+  /** Secrets are read one by one: how long those that are missing are collected before they are judged together. */
+  readonly collectMs: number;
 }
 
 export interface ShrinkGuardOptions {
   readonly limits: ShrinkLimits;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** How many Secrets are in use. */
+  readonly secrets: () => number;
+  /** Where what is believed in the end is deleted. */
+  readonly sink: ChangeSink;
   /** Told all holds whenever one begins, changes or ends. */
   readonly onChange: (holds: readonly ShrinkHold[]) => void;
-  /** The time of a hold is over: it is to be accepted. */
+  /** The time of a hold is over: it is accepted. */
   readonly onDue: (kind: ObjectKind) => void;
 }
 
@@ -49,6 +55,9 @@ interface Hold {
 export class ShrinkGuard {
   readonly #options: ShrinkGuardOptions;
   readonly #holds = new Map<ObjectKind, Hold>();
+  /** Secrets that were missing when they were read, until they are judged. */
+  readonly #doubted = new Map<string, ObjectRef>();
+  #collecting: NodeJS.Timeout | null = null;
 
   constructor(options: ShrinkGuardOptions) {
     this.#options = options;
@@ -84,22 +93,34 @@ export class ShrinkGuard {
     return [];
   }
 
+  /**
+   * A known Secret was missing when it was read. True: it is kept, with all others that are missing, until they are
+   * judged together; and as long as any other list is held back, for its hosts are served meanwhile.
+   */
+  doubt(ref: ObjectRef): boolean {
+    if (!this.#isOn()) return false;
+    this.#doubted.set(refKey(ref), ref);
+    this.#collect();
+    return true;
+  }
+
   /** The source spoke of this object by itself: it is not held any more, and what was said of it counts. */
   heard(ref: ObjectRef): void {
+    this.#doubted.delete(refKey(ref));
     const hold = this.#holds.get(ref.kind);
     if (hold === undefined || !hold.refs.delete(refKey(ref))) return;
     if (hold.refs.size === 0) this.#end(ref.kind, hold);
     else this.#options.onChange(this.holds());
   }
 
-  /** Ends the hold of one kind, or (null) all: what was held is deleted in `sink`. Gives how many objects, by kind. */
-  accept(kind: ObjectKind | null, sink: ChangeSink): ReadonlyMap<ObjectKind, number> {
+  /** Ends the hold of one kind, or (null) all: what was held is deleted. Gives how many objects, by kind. */
+  accept(kind: ObjectKind | null): ReadonlyMap<ObjectKind, number> {
     const counts = new Map<ObjectKind, number>();
     for (const [held, hold] of this.#holds) {
       if (kind !== null && held !== kind) continue;
       this.#end(held, hold);
       counts.set(held, hold.refs.size);
-      sink([...hold.refs.values()].map((ref) => ({ kind: "delete", ref }) as const));
+      this.#delete(hold.refs.values());
     }
     return counts;
   }
@@ -107,18 +128,40 @@ export class ShrinkGuard {
   /** Lets its timers go. What is held stays held. */
   stop(): void {
     for (const { timer } of this.#holds.values()) clearTimeout(timer);
+    if (this.#collecting !== null) clearTimeout(this.#collecting);
+  }
+
+  #isOn(): boolean {
+    const { sharePercentMax, holdMs } = this.#options.limits;
+    return sharePercentMax > 0 && holdMs > 0;
   }
 
   #isShrunk(total: number, missing: number): boolean {
-    const { sharePercentMax, objectsMin, holdMs } = this.#options.limits;
-    if (sharePercentMax === 0 || holdMs === 0 || total < objectsMin) return false;
-    return missing * 100 > total * sharePercentMax;
+    const { sharePercentMax, objectsMin } = this.#options.limits;
+    return this.#isOn() && total >= objectsMin && missing * 100 > total * sharePercentMax;
+  }
+
+  #collect(): void {
+    this.#collecting ??= setTimeout(() => {
+      this.#collecting = null;
+      if (this.#holds.size > 0) return this.#collect();
+      const missing = [...this.#doubted.values()];
+      this.#doubted.clear();
+      if (missing.length > 0) this.#delete(this.judge("Secret", this.#options.secrets(), missing));
+    }, this.#options.limits.collectMs).unref();
+  }
+
+  #delete(refs: Iterable<ObjectRef>): void {
+    this.#options.sink([...refs].map((ref) => ({ kind: "delete", ref }) as const));
   }
 
   #begin(kind: ObjectKind, { left, total, refs }: Pick<Hold, "left" | "total" | "refs">): void {
     const { limits, now, onDue } = this.#options;
     const since = now();
-    const timer = setTimeout(() => onDue(kind), limits.holdMs).unref();
+    const timer = setTimeout(() => {
+      onDue(kind);
+      this.accept(kind);
+    }, limits.holdMs).unref();
     this.#holds.set(kind, { left, total, refs, since, until: since + limits.holdMs, timer });
   }
 

@@ -4,7 +4,8 @@ import type { Fault, KubernetesObject, ObjectKind, ObjectRef, Position } from ".
 
 export type Change =
   | { readonly kind: "put"; readonly object: KubernetesObject }
-  | { readonly kind: "delete"; readonly ref: ObjectRef }
+  /** `byList`: nobody told that it was deleted; a list of this one object (a Secret) came without it. */
+  | { readonly kind: "delete"; readonly ref: ObjectRef; readonly byList?: true }
   /** The whole set of one kind, after a list: what is not in it is gone. */
   | { readonly kind: "replace"; readonly objectKind: ObjectKind; readonly objects: readonly KubernetesObject[] }
   /** An object that came but cannot be used. The last good one of that name, if there is one, stays. */

@@ -216,6 +216,7 @@ export class Store implements ModelInput {
         this.#options.guard?.heard(refOf(change.object));
         return this.#put(change.object);
       case "delete":
+        if (change.byList === true && this.#isDoubted(change.ref)) return;
         this.#options.guard?.heard(change.ref);
         return this.#delete(change.ref);
       case "replace":
@@ -251,6 +252,10 @@ export class Store implements ModelInput {
 
   #mark(key: DirtyKey): void {
     if (this.#synced) this.#dirty.add(key);
+  }
+
+  #isDoubted(ref: ObjectRef): boolean {
+    return ref.kind === "Secret" && this.#secrets.has(keyOf(ref)) && this.#options.guard?.doubt(ref) === true;
   }
 
   #replace(kind: ObjectKind, objects: readonly KubernetesObject[]): void {

@@ -36,7 +36,7 @@ test("follows a Secret as it is renewed, deleted and made again", async (t) => {
 test("tells a wanted Secret that does not exist as deleted, so that none is remembered from before", async (t) => {
   const { source, store } = await startRig(t);
   source.wantSecrets(new Set(["shop/none"]));
-  const gone = { kind: "delete", ref: { kind: "Secret", namespace: "shop", name: "none" } };
+  const gone = { kind: "delete", ref: { kind: "Secret", namespace: "shop", name: "none" }, byList: true };
   await until(
     () => store.batches.flat().some((change) => JSON.stringify(change) === JSON.stringify(gone)),
     "the deletion",

@@ -4,9 +4,9 @@ import { ShrinkGuard, type ShrinkHold, type ShrinkLimits } from "../../../agent/
 import type { Change } from "../../../agent/store/source.ts";
 import { Store } from "../../../agent/store/store.ts";
 import type { KubernetesObject, ObjectRef } from "../../../agent/objects/objects.ts";
-import { endpoint, ingress, path, rule, service, SETTINGS, slice } from "../model/objects.ts";
+import { endpoint, goodKeyPair, ingress, path, rule, secret, service, SETTINGS, slice } from "../model/objects.ts";
 
-const LIMITS: ShrinkLimits = { sharePercentMax: 50, objectsMin: 10, holdMs: 600_000 };
+const LIMITS: ShrinkLimits = { sharePercentMax: 50, objectsMin: 10, holdMs: 600_000, collectMs: 30_000 };
 
 interface Rig {
   readonly store: Store;
@@ -24,7 +24,9 @@ function rigOf(t: TestContext, objects: readonly KubernetesObject[], limits: Par
     limits: { ...LIMITS, ...limits },
     now: Date.now,
     onChange: (holds) => told.push(holds),
-    onDue: (kind) => guard.accept(kind, (changes) => store.apply(changes)),
+    onDue: () => undefined,
+    secrets: () => store.wantedSecrets().size,
+    sink: (changes) => store.apply(changes),
   });
   const store = new Store({
     settings: SETTINGS,
@@ -40,7 +42,7 @@ function rigOf(t: TestContext, objects: readonly KubernetesObject[], limits: Par
     guard,
     told,
     hosts: () => [...store.hostsInUse()].filter((host) => host !== "_").length,
-    accept: (kind) => [...guard.accept(kind, (changes) => store.apply(changes))],
+    accept: (kind) => [...guard.accept(kind)],
   };
 }
 
@@ -163,4 +165,54 @@ test("an object that came and could not be read counts as there", (t) => {
   });
   store.apply([...refusals.map((refusal) => ({ kind: "refuse", refusal }) as const), ...list([])]);
   assert.deepEqual([hosts(), guard.holds()], [12, []]);
+});
+
+function withSecrets(count: number): KubernetesObject[] {
+  const names = Array.from({ length: count }, (_, index) => `h${index}`);
+  return names.flatMap((name) => {
+    const tls = [{ hosts: [`${name}.example`], secretName: name }];
+    const owner = ingress(`shop/${name}`, { tls, rules: [rule(`${name}.example`, path("/"))] });
+    return [owner, secret(`shop/${name}`, goodKeyPair([`${name}.example`]))];
+  });
+}
+
+function absent(names: readonly string[]): readonly Change[] {
+  return names.map((name) => ({ kind: "delete", ref: { ...ref(name), kind: "Secret" }, byList: true }) as const);
+}
+
+const NAMES = Array.from({ length: 20 }, (_, index) => `h${index}`);
+
+test("Secrets that are missing when they are read are judged together", (t) => {
+  const { store, guard, accept } = rigOf(t, withSecrets(20));
+  const secrets = (): number => NAMES.filter((name) => store.secret(`shop/${name}`) !== undefined).length;
+  store.apply(absent(NAMES.slice(0, 5)));
+  t.mock.timers.tick(29_999);
+  assert.equal(secrets(), 20);
+  t.mock.timers.tick(1);
+  assert.deepEqual([secrets(), guard.holds()], [15, []], "some are believed");
+  for (const name of NAMES.slice(5)) store.apply(absent([name]));
+  t.mock.timers.tick(30_000);
+  assert.deepEqual([secrets(), guard.holds()[0]?.kind, guard.holds()[0]?.held], [15, "Secret", 15]);
+  assert.deepEqual(accept(null), [["Secret", 15]]);
+  assert.equal(secrets(), 0);
+});
+
+test("a Secret that is missing stays while its Ingress may be one that is held", (t) => {
+  const { store, accept } = rigOf(t, withSecrets(20));
+  store.apply([...absent(["h1"]), ...list([])]);
+  t.mock.timers.tick(300_000);
+  assert.notEqual(store.secret("shop/h1"), undefined);
+  store.apply([{ kind: "delete", ref: { ...ref("h2"), kind: "Secret" } }]);
+  assert.equal(store.secret("shop/h2"), undefined, "a deletion that is told is believed");
+  accept("Ingress");
+  t.mock.timers.tick(30_000);
+  assert.equal(store.secret("shop/h1"), undefined);
+});
+
+test("a Secret that came again, or was never there, is not missing", (t) => {
+  const { store, guard } = rigOf(t, withSecrets(20));
+  store.apply([...absent(["h1", "none"]), { kind: "put", object: secret("shop/h1", goodKeyPair(["x.example"])) }]);
+  t.mock.timers.tick(30_000);
+  assert.notEqual(store.secret("shop/h1"), undefined);
+  assert.deepEqual(guard.holds(), []);
 });
