@@ -41,6 +41,9 @@ interface Parked {
   readonly timer: NodeJS.Timeout;
 }
 
+/** Namespaces that say no before it counts for all. */
+const REFUSED_MAX = 3;
+
 export class EventWriter {
   readonly #options: EventWriterOptions;
   readonly #book = new EventBook();
@@ -95,7 +98,7 @@ export class EventWriter {
     const { limits, now } = this.#options;
     const key = refKey(ref);
     if (this.#pending.has(key)) return;
-    const parked = this.#parked.get(namespaceOf(ref));
+    const parked = this.#parkedFor(namespaceOf(ref));
     const queue = parked?.refs ?? this.#pending;
     // Beyond the bound `status` still says it; the Event comes when something about the object changes again.
     if (queue.size >= limits.eventsPendingMax) return;
@@ -187,7 +190,7 @@ export class EventWriter {
     const { limits, now } = this.#options;
     const namespace = namespaceOf(subject.ref);
     if (now() - (this.#written.get(text.name) ?? Number.NEGATIVE_INFINITY) < limits.eventsKeptMs) return true;
-    if (this.#parked.has(namespace)) {
+    if (this.#parkedFor(namespace) !== undefined) {
       this.#enqueue(subject.ref);
       return false;
     }
@@ -240,6 +243,13 @@ export class EventWriter {
       this.#aborter.signal.throwIfAborted();
     }
     this.#tokens--;
+  }
+
+  /** Where this namespace waits. Refused in some, and never taken in any: then the others need not be tried. */
+  #parkedFor(namespace: string): Parked | undefined {
+    const own = this.#parked.get(namespace);
+    if (own !== undefined || this.#written.size > 0 || this.#parked.size < REFUSED_MAX) return own;
+    return this.#parked.values().next().value;
   }
 
   #park(namespace: string, failure: ApiFailure, ref: ObjectRef): void {

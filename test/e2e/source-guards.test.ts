@@ -107,3 +107,21 @@ test("what is put again is held no more, and accept lets the others go", async (
   await eventually("the prober has asked enough", () => prober.asked() >= ASKED_MIN);
   assert.deepEqual(await prober.stop(), []);
 });
+
+test("the owner of an Ingress that lost its path to an older one reads so in an Event", async () => {
+  await cluster.apply(ingress({ name: "z-loser", host: OLD, paths: [{ path: "/", service: "web" }] }));
+  const events = async (): Promise<readonly Readonly<Record<string, unknown>>[]> => {
+    const selector = encodeURIComponent("involvedObject.name=z-loser");
+    const { body } = await cluster.request("GET", `/api/v1/namespaces/shop/events?fieldSelector=${selector}`);
+    return (body as { items: Readonly<Record<string, unknown>>[] }).items; // a list of the API server
+  };
+  const [event = {}] = await eventually("the Event", async () => {
+    const all = await events();
+    return all.length > 0 ? all : null;
+  });
+  assert.deepEqual([event["type"], event["reason"]], ["Warning", "PathConflict"]);
+  const { problems } = await edge.status();
+  const problem = problems.find(({ object }) => object === "Ingress shop/z-loser");
+  assert.ok(problem !== undefined && String(event["message"]).includes(problem.fix));
+  await cluster.remove(ingress({ name: "z-loser", paths: [] }));
+});

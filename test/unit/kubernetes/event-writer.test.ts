@@ -192,6 +192,21 @@ test("where Events are forbidden it says which right is missing, tries rarely, a
   assert.equal(rig.refused.at(-1), null);
 });
 
+test("a user without any right to write Events tries in few namespaces", async (t) => {
+  const rig = await startRig(t, { eventsRefusedMs: 400 });
+  rig.fake.forbidden.add("events");
+  rig.writer.start();
+  for (let index = 0; index < 30; index++) {
+    rig.uids.set(`web-${index}`, `uid-${index}`);
+    rig.writer.note([], [remark({ object: { ...WEB, namespace: `shop-${index}`, name: `web-${index}` } })]);
+  }
+  await until(() => (rig.refused.at(-1)?.namespaces.length ?? 0) === 3, "three have said no");
+  assert.equal(rig.posts(), 3);
+  rig.fake.forbidden.clear();
+  await until(() => rig.events().length === 30, "all, once it is allowed");
+  assert.equal(rig.refused.at(-1), null);
+});
+
 test("a namespace that is being deleted is no right that is missing", async (t) => {
   const rig = await startRig(t);
   const message = "events is forbidden: unable to create new content in namespace shop because it is being terminated";
