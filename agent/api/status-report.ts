@@ -2,8 +2,9 @@
 
 import { ageText } from "../lib/age.ts";
 import type { Backend, BackendKey, BuiltHost, EdgeModel, Problem, Route } from "../model/edge-model.ts";
-import { compareText, refText } from "../objects/objects.ts";
+import { compareText } from "../objects/objects.ts";
 import type { SourceState } from "../store/source.ts";
+import { problemStatuses } from "./problem-status.ts";
 import { WIRE_VERSION } from "./wire.ts";
 import type { ComponentStatus, ConditionStatus, HostStatus, ProblemStatus, StatusReport } from "./wire.ts";
 
@@ -134,34 +135,9 @@ function serviceText(key: BackendKey): string {
   return `${key.slice(0, slash)}:${key.slice(slash + 1)}`;
 }
 
-/** All problems, errors first. The same fault seen from several hosts is one problem with several hosts. */
+/** All problems: of the model's values, and those beside them. */
 function collectProblems(input: StatusInput): readonly ProblemStatus[] {
   const { hosts, backends, certificates } = input.model;
-  const merged = new Map<string, ProblemStatus>();
-  const lists = [
-    input.problems,
-    ...[...hosts.values(), ...backends.values(), ...certificates.values()].map((built) => built.problems),
-  ];
-  for (const problem of lists.flat()) {
-    const object = problem.object === null ? "" : refText(problem.object);
-    const key = [problem.code, object, problem.where, problem.field, problem.message].join("\n");
-    const others = merged.get(key)?.hosts ?? [];
-    merged.set(key, {
-      code: problem.code,
-      severity: problem.severity,
-      object,
-      where: problem.where,
-      field: problem.field,
-      message: problem.message,
-      fix: problem.fix,
-      hosts: [...new Set([...others, ...problem.hosts])].toSorted(compareText),
-    });
-  }
-  return [...merged.values()].toSorted(
-    (a, b) =>
-      compareText(a.severity, b.severity) ||
-      compareText(a.object, b.object) ||
-      compareText(a.where, b.where) ||
-      compareText(a.field, b.field),
-  );
+  const built = [...hosts.values(), ...backends.values(), ...certificates.values()];
+  return problemStatuses([...input.problems, ...built.flatMap(({ problems }) => problems)]);
 }

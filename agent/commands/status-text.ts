@@ -2,6 +2,7 @@
 
 import type { ConditionStatus, HostStatus, ProblemStatus, StatusReport } from "../api/wire.ts";
 import { ageText } from "../lib/age.ts";
+import { problemLine, sentence } from "./problem-text.ts";
 import { clean, counted, table } from "./text.ts";
 
 /** The head, the components, the hosts (worst first), the problems with their fixes, and health as the last block. */
@@ -41,12 +42,7 @@ function hostLines(hosts: readonly HostStatus[]): readonly string[] {
 
 function problemLines(problems: readonly ProblemStatus[]): readonly string[] {
   if (problems.length === 0) return [];
-  const lines = problems.map((problem) => {
-    const place = [problem.object, problem.where, problem.field].filter((part) => part !== "").join(", ");
-    return clean(
-      `#   ${problem.severity} ${problem.code}: ${place}: ${sentence(problem.message)} ${sentence(capital(problem.fix))}`,
-    );
-  });
+  const lines = problems.map((problem) => `#   ${problemLine(problem)}`);
   return ["", "# Problems:", ...lines];
 }
 
@@ -57,14 +53,6 @@ function healthLines(conditions: readonly ConditionStatus[], now: number): reado
     return clean(`#   ${severity} ${code}: ${age}${sentence(message)} ${hint}`.trimEnd());
   });
   return ["# Health:", ...lines];
-}
-
-function sentence(text: string): string {
-  return text === "" || /[.!?]$/.test(text) ? text : `${text}.`;
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** What a watcher counts as a change: all but the clock and the ages that follow from it. */

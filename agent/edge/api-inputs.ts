@@ -4,19 +4,17 @@ import { buildExplainReport } from "../api/explain.ts";
 import { createMetrics } from "../api/metrics.ts";
 import { buildChecks, type Check } from "../api/readiness.ts";
 import type { ApiInputs } from "../api/server.ts";
+import { shownValue } from "../api/shown-document.ts";
 import { buildStatusReport } from "../api/status-report.ts";
 import { type AcceptReport, type RenderReport, type StatusReport, WIRE_VERSION } from "../api/wire.ts";
 import { AgentError } from "../lib/errors.ts";
 import { VERSION } from "../lib/version.ts";
+import { problemsOfNoKey } from "../loop/builders.ts";
 import type { Problem } from "../model/edge-model.ts";
-import { classProblems } from "../model/ingress/class-settings.ts";
 import { decideRequest, serverNameOf } from "../model/match.ts";
 import { documentProblems } from "../model/document-problems.ts";
 import { refusalProblems } from "../model/problems.ts";
 import type { Edge } from "./edge.ts";
-
-/** Keys of documents that are write-only. */
-const SECRET_FIELDS = new Set(["key", "certificate"]);
 
 export function apiInputs(edge: Edge): ApiInputs {
   const report = (): StatusReport => statusReport(edge);
@@ -30,7 +28,7 @@ export function apiInputs(edge: Edge): ApiInputs {
         decide: decideRequest,
         serverNameOf,
         httpsPort: edge.prepared.config.listeners.httpsPort,
-        staleSince: edge.snapshotFrom ?? edge.source.state().troubles[0]?.since ?? null,
+        staleSince: edge.staleSince,
       }),
     render: () => renderReport(edge),
     accept: (kind) => acceptReport(edge, kind),
@@ -72,7 +70,7 @@ function problems(edge: Edge): readonly Problem[] {
   return [
     ...refusalProblems(edge.store.refusals()),
     ...documentProblems(edge.documents.refusals()),
-    ...classProblems(edge.store, edge.settings),
+    ...problemsOfNoKey(edge.store, edge.settings),
   ];
 }
 
@@ -94,10 +92,8 @@ function readiness(edge: Edge): readonly Check[] {
 }
 
 function renderReport(edge: Edge): RenderReport {
-  const documents = [...edge.builder.wanted.values()].map(({ kind, key, text }) => {
-    const value = JSON.parse(text) as Record<string, unknown>; // our own rendering
-    const shown = kind === "certificate" ? Object.entries(value).filter(([name]) => !SECRET_FIELDS.has(name)) : null;
-    return { kind, key, value: shown === null ? value : Object.fromEntries(shown) };
+  const documents = [...edge.builder.wanted.values()].map((document) => {
+    return { kind: document.kind, key: document.key, value: shownValue(document) };
   });
   return { apiVersion: WIRE_VERSION, files: edge.configurator.runningFiles(), documents };
 }

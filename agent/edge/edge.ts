@@ -6,16 +6,15 @@ import { type ApiServer, startApiServer } from "../api/server.ts";
 import { ConfigurationLane } from "../apply/configuration-lane.ts";
 import { DocumentsLane } from "../apply/documents-lane.ts";
 import type { Config } from "../config/config.ts";
+import { modelSettings } from "../config/model-settings.ts";
 import { type Condition, HealthRegistry } from "../health/registry.ts";
 import { errorText } from "../lib/errors.ts";
 import { readIfThere } from "../lib/files.ts";
+import { buildersOf } from "../loop/builders.ts";
 import { type ClusterSize, Configurator } from "../loop/configurator.ts";
 import type { EventWriter } from "../kubernetes/event-writer.ts";
 import { EdgeBuilder } from "../loop/edge-builder.ts";
 import { Reconciler } from "../loop/reconciler.ts";
-import { buildBackends } from "../model/build-backends.ts";
-import { buildCertificate } from "../model/build-certificate.ts";
-import { buildHost } from "../model/build-host.ts";
 import type { DirtyKey } from "../model/edge-model.ts";
 import type { ModelSettings } from "../model/input.ts";
 import { allKeys } from "../model/keys.ts";
@@ -46,7 +45,6 @@ import {
   tellTraffic,
 } from "./conditions.ts";
 import { HostAddresses } from "./host-addresses.ts";
-import { modelSettings } from "./model-settings.ts";
 import { Rounds } from "./rounds.ts";
 import type { Prepared } from "./prepare.ts";
 import { createGuard, createSource, type MadeSource, uidIn } from "./source.ts";
@@ -105,13 +103,8 @@ export class Edge {
       onWantedNodes: () => this.source.wantNodes(),
     });
     this.store = store;
-    this.builder = new EdgeBuilder(
-      {
-        host: (name) => buildHost(store, settings, name),
-        backends: (service) => buildBackends(store, settings, service),
-        certificate: (secret) => buildCertificate(store, settings, secret, now()),
-      },
-      (before, after) => this.#events?.note(before, after),
+    this.builder = new EdgeBuilder(buildersOf(store, settings, now), (before, after) =>
+      this.#events?.note(before, after),
     );
     this.builder.setRouteDefaults(routeDefaults(config.traffic));
     this.nginx = this.#createNginx();
@@ -158,6 +151,11 @@ export class Edge {
   /** Believes the lists of one kind, or (null) all, that are held back. Gives how many objects went, by kind. */
   accept(kind: ObjectKind | null): ReadonlyMap<ObjectKind, number> {
     return this.#guard?.accept(kind) ?? new Map();
+  }
+
+  /** Since when what is known may be old; null while the source answers. */
+  get staleSince(): number | null {
+    return this.#snapshotFrom ?? this.source.state().troubles[0]?.since ?? null;
   }
 
   /** Throws AgentError: nginx-start, nginx-candidate, state-unwritable. */
@@ -354,11 +352,16 @@ export class Edge {
     this.reconciler.wake();
   }
 
+  /** How much there is for nginx, by what a builder holds. */
+  sizeOf({ peers, verified }: EdgeBuilder, documentBytes: number): ClusterSize {
+    return { documentBytes, peers, verified: verified.slice(0, VERIFIED_PROFILES_MAX) };
+  }
+
   #size(): ClusterSize {
-    const { peers, verified } = this.builder;
+    const { verified } = this.builder;
     if (verified.length <= VERIFIED_PROFILES_MAX) this.health.clear("profiles-full");
     else tellProfilesFull(this.health, verified.length, VERIFIED_PROFILES_MAX);
-    return { documentBytes: this.documents.bytes, peers, verified: verified.slice(0, VERIFIED_PROFILES_MAX) };
+    return this.sizeOf(this.builder, this.documents.bytes);
   }
 
   #onApplied(stricterAt: number | null): void {

@@ -20,6 +20,12 @@ export interface ConfiguratorOptions {
   readonly flushSnapshot: () => Promise<void>;
 }
 
+export interface Forecast {
+  readonly reason: string | null;
+  readonly before: readonly RenderedFile[];
+  readonly after: readonly RenderedFile[];
+}
+
 export class Configurator {
   readonly #options: ConfiguratorOptions;
   #applied: NginxWish | null = null;
@@ -64,6 +70,15 @@ export class Configurator {
     if (after === null) return;
     this.#wanted = after;
     await this.#plan();
+  }
+
+  /** What `grow` would do, without doing it: why nginx would reload (null: it would not), and the files for that. */
+  forecast(size: ClusterSize): Forecast {
+    const before = this.runningFiles();
+    const after = grown(this.#wanted, size);
+    if (after === null) return { reason: null, before, after: before };
+    const files = this.#options.render(after, this.#submitted?.generation ?? 0);
+    return { reason: configurationReason(this.#wanted, after), before, after: files };
   }
 
   /** A step was verified: what was wanted then is what runs now. */

@@ -59,6 +59,26 @@ export class EdgeBuilder {
     this.#defaults = defaults;
   }
 
+  /** Another builder with the same defaults that has built nothing yet. */
+  fresh(builders: Builders): EdgeBuilder {
+    const fresh = new EdgeBuilder(builders);
+    fresh.setRouteDefaults(this.#defaults);
+    return fresh;
+  }
+
+  /** Another builder that goes on from what this one holds; this one does not see it. */
+  fork(builders: Builders): EdgeBuilder {
+    const fork = this.fresh(builders);
+    for (const [name, built] of this.#hosts) fork.#hosts.set(name, built);
+    for (const [service, built] of this.#backends) fork.#backends.set(service, built);
+    for (const [secret, built] of this.#certificates) fork.#certificates.set(secret, built);
+    for (const [peer, count] of this.#peers) fork.#peers.set(peer, count);
+    for (const [name, entry] of this.#verified) fork.#verified.set(name, { ...entry });
+    for (const [id, document] of this.#wanted) fork.#wanted.set(id, document);
+    for (const [key, ids] of this.#documentsOf) fork.#documentsOf.set(key, ids);
+    return fork;
+  }
+
   get model(): EdgeModel {
     return { hosts: this.#hosts, backends: this.#backends, certificates: this.#certificates };
   }
@@ -97,6 +117,11 @@ export class EdgeBuilder {
     if (now.length === 0) this.#documentsOf.delete(key);
     else this.#documentsOf.set(key, now);
     return { ids: [...ids], stricter };
+  }
+
+  /** Which key each wanted document comes from. */
+  owners(): ReadonlyMap<DocumentId, DirtyKey> {
+    return new Map([...this.#documentsOf].flatMap(([key, ids]) => ids.map((id) => [id, key])));
   }
 
   /** What is wrong with objects, as the last builds found it. */

@@ -18,8 +18,8 @@ export const ROOMS = {
     because: "the CLI talks to the agent's socket alone; it shares the wire types and the table of settings with it",
   },
   config: {
-    may: ["lib", "type render/traffic"],
-    because: "settings are read before anything else exists; what nginx's files are made of is typed once",
+    may: ["lib", "type model/input", "type render/traffic"],
+    because: "settings are read before anything else exists; what the model and nginx's files get is typed once",
   },
   objects: {
     may: ["lib/errors", "lib/hash", "lib/spelling"],

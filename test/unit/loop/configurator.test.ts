@@ -84,3 +84,24 @@ test("a step that failed is tried again by the next wish", async () => {
   await configurator.want({ ...wish, clientMaxBodyMb: 9 });
   assert.equal(steps.length, 2);
 });
+
+test("a forecast says what growing would do, and does nothing", async () => {
+  const { configurator, steps, order } = world();
+  await configurator.running(null);
+  const small = { documentBytes: 1000, peers: 10, verified: [] };
+  const large = { documentBytes: 9 * 1024 * 1024, peers: 1000, verified: [] };
+  const none = configurator.forecast(small);
+  assert.equal(none.reason, null);
+  assert.equal(none.after, none.before);
+  const forecast = configurator.forecast(large);
+  assert.deepEqual([steps, order], [[], []]);
+  assert.deepEqual(forecast.before, configurator.runningFiles());
+  await configurator.grow(large);
+  const [step] = steps;
+  assert.equal(step?.reason, forecast.reason);
+  assert.deepEqual(
+    configurator.files(0).map(({ text }) => text),
+    forecast.after.map(({ text }) => text),
+  );
+  assert.equal(configurator.forecast(large).reason, null, "it is wanted already");
+});

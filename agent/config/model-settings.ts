@@ -1,7 +1,7 @@
 // What of the configuration, and of this machine, the model depends on.
 
-import type { Config } from "../config/config.ts";
 import type { ModelSettings } from "../model/input.ts";
+import type { Config } from "./config.ts";
 
 /** `hostAddresses` is asked for each time: they change while the agent runs. */
 export function modelSettings(config: Config, hostAddresses: () => readonly string[]): ModelSettings {
