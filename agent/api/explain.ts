@@ -20,10 +20,16 @@ export interface ExplainInput {
   readonly staleSince: number | null;
 }
 
+/** What the model decides about the request. */
+export function decisionOf({ decide, model, url, target }: ExplainInput): Decision {
+  const request = { host: url.host, target: target === "" ? "/" : target, client: null };
+  return decide(model, { ...request, secure: url.protocol === "https:" });
+}
+
 export function buildExplainReport(input: ExplainInput): ExplainReport {
   const { method, url, model } = input;
   const target = input.target === "" ? "/" : input.target;
-  const decision = input.decide(model, { host: url.host, target, secure: url.protocol === "https:", client: null });
+  const decision = decisionOf(input);
   const { match } = decision;
   return {
     apiVersion: WIRE_VERSION,
@@ -32,6 +38,7 @@ export function buildExplainReport(input: ExplainInput): ExplainReport {
     candidates: match.candidates.map(candidate),
     answer: answerOf(decision, input, target),
     staleSince: input.staleSince,
+    live: null,
   };
 }
 
@@ -102,12 +109,14 @@ function answerOf(decision: Decision, { httpsPort, model }: ExplainInput, target
   return { kind: "proxy", service: serviceText(key), peers: (backendOf(model, key)?.peers ?? []).map(peerText) };
 }
 
-function backendOf(model: EdgeModel, key: string) {
+/** The backend of a key, undefined where the model has none. */
+export function backendOf(model: EdgeModel, key: string) {
   const [namespace = "", service = ""] = key.split("/");
   return model.backends.get(`${namespace}/${service}`)?.backends.find((backend) => backend.key === key);
 }
 
-function peerText({ address, port }: Peer): string {
+/** "10.0.0.1:8080", "[2001:db8::1]:8080" */
+export function peerText({ address, port }: Peer): string {
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 

@@ -1,5 +1,6 @@
 // The two doors of the agent: a unix socket for the CLI, and a loopback port for probes and Prometheus.
-// In: functions that say how things are. Out: answers. It knows no rule of the domain. Only the socket takes a body.
+// In: functions that say how things are. Out: answers. It knows no rule of the domain. Only the
+// socket takes a body, for `plan` and `accept`.
 
 import { chmod, mkdir, rm } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -10,7 +11,17 @@ import { AgentError, errorText } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import { checksText } from "./readiness.ts";
 import type { Check } from "./readiness.ts";
-import type { AcceptReport, ExplainReport, RenderReport, StatusReport, WireError } from "./wire.ts";
+import { parsePlanRequest } from "./plan-request.ts";
+import { PLAN_BYTES_MAX } from "./wire.ts";
+import type {
+  AcceptReport,
+  ExplainReport,
+  PlanReport,
+  PlanRequest,
+  RenderReport,
+  StatusReport,
+  WireError,
+} from "./wire.ts";
 
 export interface ExplainQuery {
   readonly method: string;
@@ -18,15 +29,19 @@ export interface ExplainQuery {
   readonly url: URL;
   /** Path and query as they were written, before `URL` resolved anything; "" for none. */
   readonly target: string;
+  /** Ask nginx too. */
+  readonly live: boolean;
 }
 
-/** What the answers are made of. Each is called for each request, so it must be cheap, but for `render`. */
+/** What the answers are made of. Each is called for each request, so it must be cheap, but for `render` and `plan`. */
 export interface ApiInputs {
   readonly report: () => StatusReport;
-  readonly explain: (query: ExplainQuery) => ExplainReport;
+  readonly explain: (query: ExplainQuery) => ExplainReport | Promise<ExplainReport>;
   readonly render: () => RenderReport | Promise<RenderReport>;
   /** Believes a list of the source that was held back; null: all of them. Throws AgentError usage. */
   readonly accept: (kind: string | null) => AcceptReport;
+  /** `signal` is aborted when nobody waits for the answer any more. */
+  readonly plan: (request: PlanRequest, signal: AbortSignal) => Promise<PlanReport>;
   /** Whether the loop is alive. */
   readonly health: () => readonly Check[];
   readonly readiness: () => readonly Check[];
@@ -66,7 +81,7 @@ interface Answer {
   readonly body: string;
 }
 type Handler = (query: URLSearchParams) => Answer | Promise<Answer>;
-type BodyHandler = (body: string) => Answer | Promise<Answer>;
+type BodyHandler = (body: string, signal: AbortSignal) => Answer | Promise<Answer>;
 /** By path. */
 interface Routes {
   readonly get: ReadonlyMap<string, Handler>;
@@ -100,9 +115,12 @@ function cliRoutes(inputs: ApiInputs): Routes {
     get: new Map<string, Handler>([
       ["/v1/status", () => json(200, inputs.report())],
       ["/v1/render", async () => json(200, await inputs.render())],
-      ["/v1/explain", (query) => json(200, inputs.explain(explainQuery(query)))],
+      ["/v1/explain", async (query) => json(200, await inputs.explain(explainQuery(query)))],
     ]),
-    post: new Map<string, BodyHandler>([["/v1/accept", (body) => json(200, inputs.accept(acceptedKind(body)))]]),
+    post: new Map<string, BodyHandler>([
+      ["/v1/accept", (body) => json(200, inputs.accept(acceptedKind(body)))],
+      ["/v1/plan", async (body, signal) => json(200, await inputs.plan(parsePlanRequest(body), signal))],
+    ]),
   };
 }
 
@@ -150,7 +168,8 @@ function explainQuery(query: URLSearchParams): ExplainQuery {
       hint,
     });
   }
-  return { method, url, target: /^https?:[/\\]*[^/?#\\]*([^#]*)/i.exec(text)?.[1] ?? "" };
+  const target = /^https?:[/\\]*[^/?#\\]*([^#]*)/i.exec(text)?.[1] ?? "";
+  return { method, url, target, live: query.get("live") === "1" };
 }
 
 /** Of an AcceptRequest. */
@@ -166,21 +185,29 @@ function makeServer(routes: Routes, log: Logger): Server {
   const server = createServer(
     { headersTimeout: HEADERS_MS_MAX, requestTimeout: REQUEST_MS_MAX, maxHeaderSize: HEADER_BYTES_MAX },
     (request, response) => {
-      void answer(routes, request, log).then((result) => send(response, request, result));
+      const left = new AbortController();
+      response.once("close", () => left.abort());
+      void answer(routes, { request, signal: left.signal }, log).then((result) => send(response, request, result));
     },
   );
   server.maxConnections = CONNECTIONS_MAX;
   return server;
 }
 
+interface Asked {
+  readonly request: IncomingMessage;
+  /** Aborted when nobody waits any more. */
+  readonly signal: AbortSignal;
+}
+
 /** Never rejects: what a handler throws becomes an answer. */
-async function answer(routes: Routes, request: IncomingMessage, log: Logger): Promise<Answer> {
+async function answer(routes: Routes, { request, signal }: Asked, log: Logger): Promise<Answer> {
   const url = URL.parse(request.url ?? "/", "http://agent");
   const path = url?.pathname ?? "";
   const post = request.method === "POST" ? routes.post.get(path) : undefined;
   const get = request.method === "GET" || request.method === "HEAD" ? routes.get.get(path) : undefined;
   try {
-    if (post !== undefined) return await post(await readBody(request));
+    if (post !== undefined) return await post(await readBody(request), signal);
     if (hasBody(request)) return noBody();
     if (get !== undefined && url !== null) return await get(url.searchParams);
     return noRoute(routes, request.method ?? "", path);
@@ -189,7 +216,7 @@ async function answer(routes: Routes, request: IncomingMessage, log: Logger): Pr
     if (thrown instanceof AgentError) {
       return wireError(400, { code: thrown.code, message: thrown.message, hint: thrown.hint });
     }
-    log.error("Answering failed", { path, error: thrown });
+    if (!signal.aborted) log.error("Answering failed", { path, error: thrown });
     return wireError(500, { code: "internal", message: errorText(thrown), hint: "See the log of the agent." });
   }
 }
@@ -214,11 +241,11 @@ function noRoute(routes: Routes, method: string, path: string): Answer {
 
 class BodyError extends Error {}
 
-/** At most BODY_BYTES_MAX, with a length: what is longer is not read at all. */
+/** At most PLAN_BYTES_MAX, with a length: what is longer is not read at all. */
 async function readBody(request: IncomingMessage): Promise<string> {
   const length = Number(request.headers["content-length"] ?? Number.NaN);
-  if (!(length <= BODY_BYTES_MAX)) {
-    throw new BodyError(`cannot take the body: say its length, at most ${BODY_BYTES_MAX} bytes`);
+  if (!(length <= PLAN_BYTES_MAX)) {
+    throw new BodyError(`cannot take the body: say its length, at most ${PLAN_BYTES_MAX} bytes`);
   }
   const parts: Buffer[] = [];
   for await (const part of request as AsyncIterable<Buffer>) parts.push(part); // no encoding is set: these are buffers

@@ -1,6 +1,10 @@
 // What the agent's socket answers, shared by agent and CLI. Additive only: fields are never renamed or removed.
 // HTTP on a unix socket: GET /v1/status → StatusReport, GET /v1/explain?method=&url= → ExplainReport,
-// GET /v1/render → RenderReport, POST /v1/accept with an AcceptRequest → AcceptReport. Errors: status ≥ 400 with WireError.
+// (with &live=1 also what nginx says), GET /v1/render → RenderReport, POST /v1/plan with a PlanRequest → PlanReport,
+// POST /v1/accept with an AcceptRequest → AcceptReport. Errors: status ≥ 400 with WireError.
+
+import type { KubernetesObject } from "../objects/objects.ts";
+import type { Refusal } from "../store/source.ts";
 
 export const WIRE_VERSION = "headgate/v1";
 
@@ -82,6 +86,20 @@ export interface ExplainReport {
   readonly answer: ExplainAnswer;
   /** How old the knowledge is when the source does not answer: since when; null while it does. */
   readonly staleSince: number | null;
+  /** What nginx says of the same request, where it was asked; null where it was not. */
+  readonly live: ExplainLive | null;
+}
+/** nginx's own decision, held against the model's. */
+export interface ExplainLive {
+  /** Empty: they agree. */
+  readonly differences: readonly ExplainDifference[];
+}
+export interface ExplainDifference {
+  /** "host", "route", "action", "status", "target", "location" or "peers". */
+  readonly what: string;
+  readonly model: string;
+  readonly nginx: string;
+  readonly hint: string;
 }
 export interface ExplainStep {
   readonly step: string;
@@ -116,4 +134,82 @@ export interface AcceptRequest {
 export interface AcceptReport {
   readonly apiVersion: typeof WIRE_VERSION;
   readonly accepted: readonly { readonly kind: string; readonly objects: number }[];
+}
+
+/** A longer body of POST /v1/plan is refused: what is tried stands in the agent's memory. */
+export const PLAN_BYTES_MAX = 8 * 1024 * 1024;
+
+/** Body of POST /v1/plan. Manifests are read by whoever asks: YAML would cost the agent's time and memory. */
+export interface PlanRequest {
+  /** Of whoever asks. Objects are as that version trims them, so the agent takes no other than its own. */
+  readonly version: string;
+  /** `overlay`: the objects are put over those that the agent knows; `replace`: they are all there is. */
+  readonly mode: "overlay" | "replace";
+  readonly given: GivenObjects;
+  /** Objects that these name are taken away. */
+  readonly deletions: GivenObjects;
+  /** Give values of documents and texts of files too, before and after. */
+  readonly values: boolean;
+}
+/** What stands in manifests: objects, and what is wrong with the rest. */
+export interface GivenObjects {
+  readonly objects: readonly KubernetesObject[];
+  readonly refusals: readonly Refusal[];
+}
+
+/** What applying would do. Nothing was changed. */
+export interface PlanReport {
+  readonly apiVersion: typeof WIRE_VERSION;
+  readonly edge: string;
+  /** Since when the source does not answer, so that the plan starts from old knowledge; null while it does. */
+  readonly staleSince: number | null;
+  /** One for each object that was given, and for each other one that gets or loses a problem. */
+  readonly objects: readonly PlannedObject[];
+  /** In the order of the push. */
+  readonly documents: readonly PlannedDocument[];
+  /** Why nginx would reload; null: it would not. */
+  readonly reload: string | null;
+  /** nginx files that differ; empty unless `values` was asked for. */
+  readonly files: readonly PlannedFile[];
+  readonly newProblems: readonly ProblemStatus[];
+  readonly goneProblems: readonly ProblemStatus[];
+  /** What only applying can tell. */
+  readonly notes: readonly string[];
+}
+export interface PlannedObject {
+  /** "Ingress shop/web" */
+  readonly object: string;
+  readonly where: string;
+  /** `none`: it is what the agent knows already; `touched`: not given, but its problems change. */
+  readonly action: "create" | "change" | "delete" | "none" | "refused" | "touched";
+  /** Hosts whose documents change with it. */
+  readonly hosts: readonly string[];
+  readonly documents: readonly { readonly kind: string; readonly key: string; readonly change: DocumentChange }[];
+  readonly newProblems: readonly ProblemStatus[];
+  readonly goneProblems: readonly ProblemStatus[];
+}
+export type DocumentChange = "add" | "change" | "delete";
+export interface PlannedDocument {
+  readonly kind: string;
+  readonly key: string;
+  readonly change: DocumentChange;
+  /** null where there is none, and where values were not asked for. What is secret is left out. */
+  readonly before: unknown;
+  readonly after: unknown;
+}
+export interface PlannedFile {
+  readonly path: string;
+  readonly before: string;
+  readonly after: string;
+}
+
+/** What `headgate lint` says; no agent takes part. */
+export interface LintReport {
+  readonly apiVersion: typeof WIRE_VERSION;
+  readonly files: number;
+  /** Objects that were read. */
+  readonly objects: number;
+  /** Ingresses that another controller serves, by the configuration: nothing is said about them. */
+  readonly foreignIngresses: number;
+  readonly problems: readonly ProblemStatus[];
 }

@@ -3,12 +3,15 @@
 import { existsSync } from "node:fs";
 import { connect } from "node:net";
 import { resolve } from "node:path";
-import type { AcceptReport, AcceptRequest, WireError } from "../api/wire.ts";
+import { PLAN_BYTES_MAX } from "../api/wire.ts";
+import type { AcceptReport, AcceptRequest, PlanReport, PlanRequest, WireError } from "../api/wire.ts";
 import { defaultAgentSocket, defaultRunDir, defaultStateDir } from "../lib/default-paths.ts";
 import { AgentError, errorText } from "../lib/errors.ts";
 import type { CommandInput } from "./command.ts";
 
 const ANSWER_MS_MAX = 5000;
+/** A plan may wait for others, and yields to pushes. */
+const PLAN_MS_MAX = 120_000;
 const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
 
 /**
@@ -34,19 +37,30 @@ export function findSocket(input: Pick<CommandInput, "text" | "context">): strin
  * own error when it refuses. `T` is the wire type of that path: agent and CLI are of one version, and fields are only added.
  */
 export function askAgent<T>(socket: string, path: string, signal: AbortSignal): Promise<T> {
-  return exchange<T>(socket, { head: `GET ${path} HTTP/1.1`, body: Buffer.alloc(0) }, signal);
+  return exchange<T>(socket, { head: `GET ${path} HTTP/1.1`, body: Buffer.alloc(0), msMax: ANSWER_MS_MAX }, signal);
+}
+
+/** What the agent answers to a plan. Throws what `askAgent` throws, and `usage` for manifests that are too large. */
+export function askPlan(socket: string, plan: PlanRequest, signal: AbortSignal): Promise<PlanReport> {
+  const body = Buffer.from(JSON.stringify(plan));
+  if (body.length > PLAN_BYTES_MAX) {
+    const message = `cannot plan: the manifests have ${body.length} bytes, and the agent takes ${PLAN_BYTES_MAX}`;
+    throw new AgentError("usage", message, { hint: "Plan a part of them; without --replace the others stay." });
+  }
+  return exchange<PlanReport>(socket, { head: "POST /v1/plan HTTP/1.1", body, msMax: PLAN_MS_MAX }, signal);
 }
 
 /** Has the agent believe a list that it holds back. Throws what `askAgent` throws. */
 export function askAccept(socket: string, accept: AcceptRequest, signal: AbortSignal): Promise<AcceptReport> {
   const body = Buffer.from(JSON.stringify(accept));
-  return exchange<AcceptReport>(socket, { head: "POST /v1/accept HTTP/1.1", body }, signal);
+  return exchange<AcceptReport>(socket, { head: "POST /v1/accept HTTP/1.1", body, msMax: ANSWER_MS_MAX }, signal);
 }
 
 interface Exchange {
   /** The request line. */
   readonly head: string;
   readonly body: Buffer;
+  readonly msMax: number;
 }
 
 async function exchange<T>(socket: string, what: Exchange, signal: AbortSignal): Promise<T> {
@@ -75,7 +89,7 @@ function parse(body: string, socket: string): unknown {
 /** One request in plain HTTP. By hand, because loading node:http takes longer than all the rest of `headgate status`. */
 async function send(
   socket: string,
-  { head, body }: Exchange,
+  { head, body, msMax }: Exchange,
   signal: AbortSignal,
 ): Promise<{ status: number; body: string }> {
   const { promise, resolve: done, reject } = Promise.withResolvers<{ status: number; body: string }>();
@@ -85,7 +99,7 @@ async function send(
   let total = 0;
   signal.addEventListener("abort", aborted, { once: true });
   if (signal.aborted) aborted();
-  connection.setTimeout(ANSWER_MS_MAX, () => connection.destroy(new TimeoutError()));
+  connection.setTimeout(msMax, () => connection.destroy(new TimeoutError(`no answer within ${msMax / 1000} s`)));
   connection.once("error", reject);
   connection.on("data", (part) => {
     total += part.length;
@@ -141,8 +155,9 @@ function unreachable(socket: string, thrown: unknown): AgentError {
       cause: thrown,
     });
   }
-  const timedOut = thrown instanceof TimeoutError;
-  const reason = timedOut ? `no answer within ${ANSWER_MS_MAX / 1000} s` : errorText(thrown);
   const hint = "Look into the log of the agent.";
-  return new AgentError("push-failed", `cannot ask the agent: ${socket}: ${reason}`, { hint, cause: thrown });
+  return new AgentError("push-failed", `cannot ask the agent: ${socket}: ${errorText(thrown)}`, {
+    hint,
+    cause: thrown,
+  });
 }

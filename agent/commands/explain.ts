@@ -1,6 +1,6 @@
 // `headgate explain METHOD URL`: which rule takes a request, and why the others lost.
 
-import type { ExplainAnswer, ExplainReport } from "../api/wire.ts";
+import type { ExplainAnswer, ExplainLive, ExplainReport } from "../api/wire.ts";
 import { ageText } from "../lib/age.ts";
 import { AgentError } from "../lib/errors.ts";
 import { askAgent, findSocket } from "./ask-agent.ts";
@@ -15,7 +15,11 @@ export const explainCommand: Command = {
   positionals: "[METHOD] URL",
   positionalsMin: 1,
   positionalsMax: 2,
-  options: [OUTPUT_OPTION, ...SOCKET_OPTIONS],
+  options: [
+    OUTPUT_OPTION,
+    { name: "live", short: null, value: null, help: "ask nginx too, and compare; exit 1 where they differ" },
+    ...SOCKET_OPTIONS,
+  ],
   details: ["Example: headgate explain GET https://shop.example.org/cart", "No request is sent."],
   run: runExplain,
 };
@@ -29,16 +33,17 @@ async function runExplain(input: CommandInput): Promise<number> {
     const hint = "Write it with scheme and host, like http://shop.example.org/cart.";
     throw new AgentError("usage", `cannot explain ${JSON.stringify(url)}: it is no http or https URL`, { hint });
   }
-  const query = new URLSearchParams({ method, url });
+  const query = new URLSearchParams({ method, url, ...(input.flag("live") ? { live: "1" } : {}) });
   const report = await askAgent<ExplainReport>(findSocket(input), `/v1/explain?${query.toString()}`, context.signal);
   const text = format === "json" ? JSON.stringify(report, null, 2) : explainLines(report, Date.now()).join("\n");
   context.out(`${text}\n`);
-  return EXIT.ok;
+  return report.live !== null && report.live.differences.length > 0 ? EXIT.failed : EXIT.ok;
 }
 
 export function explainLines(report: ExplainReport, now: number): readonly string[] {
   const steps = report.steps.map(({ step, value, why }, index) => [`${index + 1} ${step}`, value, why]);
   const lines = [...table(steps), clean(`would ${answerText(report.answer)}`)];
+  lines.push(...liveLines(report.live));
   const losers = report.candidates.filter((candidate) => candidate.lost !== null);
   if (losers.length > 0) {
     const rows = losers.map(({ object, host, path, pathType, lost }) => {
@@ -54,6 +59,14 @@ export function explainLines(report: ExplainReport, now: number): readonly strin
     );
   }
   return lines;
+}
+
+function liveLines(live: ExplainLive | null): readonly string[] {
+  if (live === null) return [];
+  if (live.differences.length === 0) return ["nginx agrees"];
+  const rows = live.differences.map(({ what, model, nginx }) => [what, model, nginx]);
+  const hints = new Set(live.differences.map(({ hint }) => clean(hint)));
+  return ["", ...table([["DIFFERS", "MODEL", "NGINX"], ...rows]), ...hints];
 }
 
 function answerText(answer: ExplainAnswer): string {

@@ -1,12 +1,20 @@
 // What the agent's socket and loopback port answer, from the parts of the edge.
 
-import { buildExplainReport } from "../api/explain.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { buildExplainReport, type ExplainInput } from "../api/explain.ts";
+import { compareLive } from "../api/explain-live.ts";
 import { createMetrics } from "../api/metrics.ts";
 import { buildChecks, type Check } from "../api/readiness.ts";
-import type { ApiInputs } from "../api/server.ts";
+import type { ApiInputs, ExplainQuery } from "../api/server.ts";
 import { shownValue } from "../api/shown-document.ts";
 import { buildStatusReport } from "../api/status-report.ts";
-import { type AcceptReport, type RenderReport, type StatusReport, WIRE_VERSION } from "../api/wire.ts";
+import {
+  type AcceptReport,
+  type ExplainReport,
+  type RenderReport,
+  type StatusReport,
+  WIRE_VERSION,
+} from "../api/wire.ts";
 import { AgentError } from "../lib/errors.ts";
 import { VERSION } from "../lib/version.ts";
 import { problemsOfNoKey } from "../loop/builders.ts";
@@ -15,28 +23,51 @@ import { decideRequest, serverNameOf } from "../model/match.ts";
 import { documentProblems } from "../model/document-problems.ts";
 import { refusalProblems } from "../model/problems.ts";
 import type { Edge } from "./edge.ts";
+import { Planner } from "./plan.ts";
+
+const LIVE_MS_MAX = 2000;
+const LIVE_LOOKS = 4;
+const LIVE_AGAIN_MS = 150;
 
 export function apiInputs(edge: Edge): ApiInputs {
   const report = (): StatusReport => statusReport(edge);
   const metrics = createMetrics(report);
+  const planner = new Planner(edge);
   return {
     report,
-    explain: (query) =>
-      buildExplainReport({
-        ...query,
-        model: edge.builder.model,
-        decide: decideRequest,
-        serverNameOf,
-        httpsPort: edge.prepared.config.listeners.httpsPort,
-        staleSince: edge.staleSince,
-      }),
+    explain: (query) => (query.live ? explainLive(edge, query) : buildExplainReport(explainInput(edge, query))),
     render: () => renderReport(edge),
     accept: (kind) => acceptReport(edge, kind),
+    plan: (request, signal) => planner.plan(request, signal),
     health: () => [loopCheck(edge)],
     readiness: () => readiness(edge),
     metrics: () => metrics.text(),
     dataPlaneMetrics: (signal) => edge.nginx.metrics(signal),
   };
+}
+
+function explainInput(edge: Edge, query: ExplainQuery): ExplainInput {
+  return {
+    ...query,
+    model: edge.builder.model,
+    decide: decideRequest,
+    serverNameOf,
+    httpsPort: edge.prepared.config.listeners.httpsPort,
+    staleSince: edge.staleSince,
+  };
+}
+
+/** With nginx's own answer. A difference is looked at again: a push may be in flight. */
+async function explainLive(edge: Edge, query: ExplainQuery): Promise<ExplainReport> {
+  const path = query.target === "" ? "/" : query.target;
+  const scheme = query.url.protocol === "https:" ? "https" : "http";
+  for (let look = 1; ; look++) {
+    const live = await edge.nginx.explain({ host: query.url.host, path, scheme }, AbortSignal.timeout(LIVE_MS_MAX));
+    const input = explainInput(edge, query);
+    const differences = compareLive(input, live);
+    if (differences.length === 0 || look === LIVE_LOOKS) return { ...buildExplainReport(input), live: { differences } };
+    await delay(LIVE_AGAIN_MS);
+  }
 }
 
 function statusReport(edge: Edge): StatusReport {

@@ -10,7 +10,7 @@ import { configure, type ConfigurationOptions, currentGeneration, installConfigu
 import type { DataPlane, DataPlaneState, HeldDocument, PushResult } from "./data-plane.ts";
 import type { NginxPaths } from "./nginx-paths.ts";
 import { NginxProcess } from "./nginx-process.ts";
-import { PushClient } from "./push-client.ts";
+import { type ExplainedRequest, type Explanation, PushClient } from "./push-client.ts";
 
 export interface NginxControlOptions {
   readonly binary: string;
@@ -83,6 +83,10 @@ export class NginxControl implements DataPlane {
 
   metrics(signal: AbortSignal): Promise<string> {
     return this.#client.metrics(signal);
+  }
+
+  explain(asked: ExplainedRequest, signal: AbortSignal): Promise<Explanation> {
+    return this.#client.explain(asked, signal);
   }
 
   configure(generation: number, files: readonly RenderedFile[], signal: AbortSignal): Promise<void> {

@@ -43,6 +43,34 @@ const heldSchema = z.object({
   ),
 });
 
+const explanationSchema = z.object({
+  action: z.string(),
+  status: z.optional(z.number()),
+  reason: z.optional(z.string()),
+  host: z.optional(z.string()),
+  route: z.optional(z.string()),
+  backend: z.optional(z.string()),
+  peers: z.array(z.string()),
+});
+
+/** What the router would do with a request; null where it says nothing. */
+export interface Explanation {
+  readonly action: string;
+  readonly status: number | null;
+  readonly reason: string | null;
+  readonly host: string | null;
+  readonly route: string | null;
+  readonly backend: string | null;
+  readonly peers: readonly string[];
+}
+
+/** As a client would write it; `host` may have a port. */
+export interface ExplainedRequest {
+  readonly host: string;
+  readonly path: string;
+  readonly scheme: "http" | "https";
+}
+
 interface Call {
   readonly method: "GET" | "PUT" | "POST";
   readonly path: string;
@@ -92,6 +120,23 @@ export class PushClient {
   async held(signal: AbortSignal): Promise<readonly HeldDocument[]> {
     const answer = await this.#call({ method: "GET", path: "/v1/documents", body: null, fresh: false }, signal);
     return parseAnswer(heldSchema, answer).documents;
+  }
+
+  /** Throws AgentError push-failed when nobody answers. */
+  async explain(asked: ExplainedRequest, signal: AbortSignal): Promise<Explanation> {
+    const query = Object.entries(asked).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
+    const path = `/v1/explain?${query.join("&")}`;
+    const answer = await this.#call({ method: "GET", path, body: null, fresh: false }, signal);
+    const { action, status, reason, host, route, backend, peers } = parseAnswer(explanationSchema, answer);
+    return {
+      action,
+      status: status ?? null,
+      reason: reason ?? null,
+      host: host ?? null,
+      route: route ?? null,
+      backend: backend ?? null,
+      peers,
+    };
   }
 
   /** Prometheus text. */

@@ -14,8 +14,41 @@ export const ROOMS = {
   edge: { may: EVERYTHING, because: "part of the composition root: it puts the rooms together and decides nothing" },
   cli: { may: ["commands", "lib"], because: "the table of commands; status must not load what the agent needs" },
   commands: {
-    may: ["type api/wire", "config/settings", "lib"],
-    because: "the CLI talks to the agent's socket alone; it shares the wire types and the table of settings with it",
+    may: ["api/wire", "config/settings", "offline", "lib"],
+    because:
+      "the CLI talks to the agent's socket; it shares wire types and settings with it, and loads offline/ when it runs",
+  },
+  offline: {
+    may: [
+      "trial",
+      "loop/builders",
+      "loop/edge-builder",
+      "manifests",
+      "type store/source",
+      "objects",
+      "model",
+      "config",
+      "certificates",
+      "api/problem-status",
+      "api/wire",
+      "lib",
+    ],
+    because: "the CLI's work on manifests without an agent; in a bundle of its own, so that status stays fast",
+  },
+  trial: {
+    may: [
+      "objects",
+      "model",
+      "plan",
+      "type render",
+      "store",
+      "loop/builders",
+      "loop/edge-builder",
+      "api/problem-status",
+      "api/shown-document",
+      "api/wire",
+    ],
+    because: "tries a change with the parts of the loop on a store of its own: no lane, counter or source is at hand",
   },
   config: {
     may: ["lib", "type model/input", "type render/traffic"],

@@ -12,8 +12,9 @@ import type { ReadinessInput } from "../../../agent/api/readiness.ts";
 import { startApiServer } from "../../../agent/api/server.ts";
 import type { ApiInputs, ApiServer } from "../../../agent/api/server.ts";
 import { buildStatusReport } from "../../../agent/api/status-report.ts";
-import { WIRE_VERSION } from "../../../agent/api/wire.ts";
-import type { ExplainReport } from "../../../agent/api/wire.ts";
+import { PLAN_BYTES_MAX, WIRE_VERSION } from "../../../agent/api/wire.ts";
+import type { ExplainReport, PlanReport, PlanRequest } from "../../../agent/api/wire.ts";
+import { VERSION } from "../../../agent/lib/version.ts";
 import { AgentError } from "../../../agent/lib/errors.ts";
 import type { Logger } from "../../../agent/lib/log.ts";
 import { NOW, statusInput } from "./support.ts";
@@ -36,6 +37,7 @@ const EXPLAINED: ExplainReport = {
   candidates: [],
   answer: { kind: "refuse", status: 404, reason: "no host" },
   staleSince: null,
+  live: null,
 };
 
 function inputs(more: Partial<ApiInputs> = {}): ApiInputs {
@@ -44,6 +46,7 @@ function inputs(more: Partial<ApiInputs> = {}): ApiInputs {
     explain: () => EXPLAINED,
     render: () => ({ apiVersion: WIRE_VERSION, files: [], documents: [] }),
     accept: () => ({ apiVersion: WIRE_VERSION, accepted: [] }),
+    plan: () => Promise.reject(new Error("nothing is planned here")),
     health: () => [{ name: "loop", state: "ok", detail: "" }],
     readiness: () => buildChecks(READY),
     metrics: () => createMetrics(report).text(),
@@ -112,6 +115,88 @@ test("refuses other methods, other paths and bodies", async (t) => {
   assert.equal((await ask({ socketPath: socket }, "/v1/status", "GET", "x")).status, 413);
   assert.equal((await ask({ socketPath: socket }, "/metrics")).status, 404);
   assert.equal((await ask({ port: server.port ?? 0 }, "/v1/status")).status, 404);
+});
+
+const PLAN: PlanRequest = {
+  version: VERSION,
+  mode: "overlay",
+  given: { objects: [], refusals: [] },
+  deletions: { objects: [], refusals: [] },
+  values: false,
+};
+const PLANNED: PlanReport = {
+  apiVersion: WIRE_VERSION,
+  edge: "edge-3",
+  staleSince: null,
+  objects: [],
+  documents: [],
+  reload: null,
+  files: [],
+  newProblems: [],
+  goneProblems: [],
+  notes: [],
+};
+
+test("plans what is posted, on the socket alone", async (t) => {
+  const asked: PlanRequest[] = [];
+  const { socket, server } = await start(t, {
+    plan: (request) => {
+      asked.push(request);
+      return Promise.resolve(PLANNED);
+    },
+  });
+  const got = await ask({ socketPath: socket }, "/v1/plan", "POST", JSON.stringify(PLAN));
+  assert.deepEqual([got.status, JSON.parse(got.body), asked], [200, PLANNED, [PLAN]]);
+  assert.equal((await ask({ socketPath: socket }, "/v1/plan")).status, 405);
+  assert.equal((await ask({ port: server.port ?? 0 }, "/v1/plan", "POST", JSON.stringify(PLAN))).status, 413);
+});
+
+test("refuses a plan that is none, of another version, or too long, without reading it", async (t) => {
+  const { socket } = await start(t, { plan: () => Promise.resolve(PLANNED) });
+  const bodies: readonly (readonly [unknown, RegExp])[] = [
+    ["x", /no object/],
+    [{ ...PLAN, version: "0.0.1" }, /version 0\.0\.1 asks, and the agent is of version.*Restart the agent/],
+    [{ ...PLAN, mode: "else" }, /`mode`/],
+    [{ ...PLAN, values: 1 }, /`values`/],
+    [{ ...PLAN, given: { objects: [{}], refusals: [] } }, /`given`/],
+    [{ ...PLAN, deletions: null }, /`deletions`/],
+  ];
+  for (const [body, expected] of bodies) {
+    const got = await ask({ socketPath: socket }, "/v1/plan", "POST", JSON.stringify(body));
+    assert.equal(got.status, 400);
+    assert.match(got.body, expected);
+  }
+  assert.equal((await ask({ socketPath: socket }, "/v1/plan", "POST", "{")).status, 400);
+  const { promise, resolve } = Promise.withResolvers<number | undefined>();
+  const headers = { "content-length": String(PLAN_BYTES_MAX + 1) };
+  const long = request({ socketPath: socket, path: "/v1/plan", method: "POST", headers, agent: false }, (response) => {
+    resolve(response.statusCode);
+    response.resume();
+  });
+  long.on("error", () => resolve(undefined));
+  long.flushHeaders();
+  assert.equal(await promise, 413);
+  long.destroy();
+  assert.equal((await ask({ socketPath: socket }, "/v1/status")).status, 200);
+});
+
+test("tells a plan that nobody waits for it any more", async (t) => {
+  const begun = Promise.withResolvers<AbortSignal>();
+  const { socket } = await start(t, {
+    plan: (_request, signal) => {
+      begun.resolve(signal);
+      return new Promise((resolve) => signal.addEventListener("abort", () => resolve(PLANNED)));
+    },
+  });
+  const asking = request({ socketPath: socket, path: "/v1/plan", method: "POST", agent: false });
+  asking.on("error", () => undefined);
+  asking.setHeader("content-length", JSON.stringify(PLAN).length);
+  asking.end(JSON.stringify(PLAN));
+  const signal = await begun.promise;
+  assert.equal(signal.aborted, false);
+  const aborted = new Promise((resolve) => signal.addEventListener("abort", resolve));
+  asking.destroy();
+  await aborted;
 });
 
 test("what a handler throws is an answer, and the next request is served", async (t) => {

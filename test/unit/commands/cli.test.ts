@@ -63,6 +63,7 @@ async function agent(t: TestContext, more: Partial<ApiInputs> = {}): Promise<{ f
       candidates: [],
       answer: { kind: "refuse", status: 404, reason: `${method} ${url.href}` },
       staleSince: null,
+      live: null,
     }),
     render: () => ({
       apiVersion: WIRE_VERSION,
@@ -70,6 +71,7 @@ async function agent(t: TestContext, more: Partial<ApiInputs> = {}): Promise<{ f
       documents: [{ kind: "backend", key: "shop/web/80", value: { service: "web" } }],
     }),
     accept: () => ({ apiVersion: WIRE_VERSION, accepted: [] }),
+    plan: () => Promise.reject(new Error("nothing is planned here")),
     health: () => [],
     readiness: () => [],
     metrics: () => Promise.resolve(""),
@@ -171,6 +173,35 @@ test("explain sends method and URL as they are meant", async (t) => {
   const { socket } = await agent(t);
   const { out } = await headgate(["explain", "post", "https://a/x?y=1&z=ä", "--socket", socket]);
   assert.equal(out, "would answer 404: POST https://a/x?y=1&z=%C3%A4\n");
+});
+
+test("explain --live asks for nginx's answer too; a difference is exit 1", async (t) => {
+  let differs = false;
+  const asked: boolean[] = [];
+  const { socket } = await agent(t, {
+    explain: ({ method, url, live }) => {
+      asked.push(live);
+      const difference = { what: "peers", model: "10.0.0.1:80", nginx: "", hint: "Look again." };
+      return {
+        apiVersion: WIRE_VERSION,
+        request: { method, url: url.href, host: url.host, path: url.pathname },
+        steps: [],
+        candidates: [],
+        answer: { kind: "proxy", service: "shop/web:80", peers: ["10.0.0.1:80"] },
+        staleSince: null,
+        live: live ? { differences: differs ? [difference] : [] } : null,
+      };
+    },
+  });
+  const run = (...args: readonly string[]) => headgate(["explain", ...args, "http://a/", "--socket", socket]);
+  assert.deepEqual(await run(), { code: 0, out: "would send it to shop/web:80: 10.0.0.1:80\n", err: "" });
+  assert.match((await run("--live")).out, /\nnginx agrees\n$/);
+  differs = true;
+  const { code, out } = await run("--live");
+  assert.equal(code, 1);
+  assert.match(out, /\n\nDIFFERS {2}MODEL {8}NGINX\npeers {4}10\.0\.0\.1:80 {2}-\nLook again\.\n$/);
+  assert.equal((await run()).code, 0);
+  assert.deepEqual(asked, [false, true, true, false]);
 });
 
 test("render shows files and documents, all or those with a word in their name", async (t) => {

@@ -110,6 +110,7 @@ test("explains in the order of the decision, then says what would happen, then w
       ],
       answer: { kind: "proxy", service: "shop/web:80", peers: ["10.0.0.1:80", "[fd00::1]:80"] },
       staleSince: NOW - 60_000,
+      live: null,
     },
     NOW,
   );
