@@ -1,21 +1,34 @@
-// The `headgate` command: a table of commands, its parser and its help. It talks to the agent's socket alone, and
-// imports nothing heavy: `status` must answer while the machine is on fire.
+// The `headgate` command: a table of commands, its parser and its help. It imports nothing heavy, for `status` must
+// answer while the machine is on fire: a command that reads manifests loads what it needs when it runs.
 
 import { parseArgs } from "node:util";
 import { acceptCommand } from "./commands/accept.ts";
 import type { Command, CommandContext, CommandOption } from "./commands/command.ts";
 import { EXIT } from "./commands/command.ts";
+import { diffCommand } from "./commands/diff.ts";
 import { explainCommand } from "./commands/explain.ts";
+import { lintCommand } from "./commands/lint.ts";
+import { planCommand } from "./commands/plan.ts";
 import { renderCommand } from "./commands/render.ts";
 import { RUN_SUMMARY, runAgent, runHelp } from "./commands/run.ts";
 import { statusCommand } from "./commands/status.ts";
 import { clean } from "./commands/text.ts";
 import { versionCommand } from "./commands/version.ts";
 import { didYouMean } from "./lib/spelling.ts";
-import { AgentError, errorText } from "./lib/errors.ts";
+import { AgentError, errorText, isAgentError } from "./lib/errors.ts";
 
-const COMMANDS: readonly Command[] = [statusCommand, explainCommand, renderCommand, acceptCommand, versionCommand];
+const COMMANDS: readonly Command[] = [
+  statusCommand,
+  explainCommand,
+  planCommand,
+  diffCommand,
+  lintCommand,
+  renderCommand,
+  acceptCommand,
+  versionCommand,
+];
 const NAMES = ["run", ...COMMANDS.map((command) => command.name), "help"];
+const NAME_WIDTH = Math.max(...NAMES.map((name) => name.length));
 const HELP_OPTION: CommandOption = { name: "help", short: "h", value: null, help: "show this" };
 
 /** Gives the exit code; writes results to `out`, everything else to `error`. */
@@ -37,7 +50,7 @@ async function main(argv: readonly string[], context: CommandContext): Promise<n
     }
     return await runCommand(commandNamed(name === "--version" ? "version" : name), rest, context);
   } catch (thrown) {
-    return failed(thrown, context);
+    return failed(thrown, context, COMMANDS.find((command) => command.name === name)?.failedExit ?? EXIT.failed);
   }
 }
 
@@ -59,13 +72,17 @@ async function runCommand(command: Command, argv: readonly string[], context: Co
       const value = values[option];
       return typeof value === "string" ? value : undefined;
     },
+    texts: (option) => {
+      const value = values[option];
+      return Array.isArray(value) ? value.filter((entry) => typeof entry === "string") : [];
+    },
   });
 }
 
 function parse(command: Command, argv: readonly string[]): { values: Record<string, unknown>; positionals: string[] } {
-  const options: Record<string, { type: "string" | "boolean"; short?: string }> = {};
-  for (const { name, short, value } of [...command.options, HELP_OPTION]) {
-    options[name] = { type: value === null ? "boolean" : "string", ...(short === null ? {} : { short }) };
+  const options: Record<string, { type: "string" | "boolean"; short?: string; multiple: boolean }> = {};
+  for (const { name, short, value, multiple = false } of [...command.options, HELP_OPTION]) {
+    options[name] = { type: value === null ? "boolean" : "string", multiple, ...(short === null ? {} : { short }) };
   }
   try {
     return parseArgs({ args: [...argv], options, strict: true, allowPositionals: true });
@@ -87,13 +104,13 @@ function commandNamed(name: string): Command {
   throw new AgentError("usage", `cannot run ${JSON.stringify(name)}: there is no such command`, { hint });
 }
 
-function failed(thrown: unknown, context: CommandContext): number {
-  if (!(thrown instanceof AgentError)) throw thrown;
+function failed(thrown: unknown, context: CommandContext, failedExit: number): number {
+  if (!isAgentError(thrown)) throw thrown;
   if (thrown.code === "aborted" && context.signal.aborted) return EXIT.ok;
   const hint = thrown.hint === null ? "" : `\n${thrown.hint}`;
   context.error(`headgate: ${`${thrown.message}${hint}`.split("\n").map(clean).join("\n")}\n`);
-  if (thrown.code === "usage") return EXIT.usage;
-  return thrown.code === "agent-unreachable" ? EXIT.notRunning : EXIT.failed;
+  if (thrown.code === "usage" || thrown.code === "config-invalid") return EXIT.usage;
+  return thrown.code === "agent-unreachable" ? EXIT.notRunning : failedExit;
 }
 
 function seeHelp(command: Command): string {
@@ -111,7 +128,7 @@ function generalHelp(): string {
     "Usage: headgate COMMAND [OPTIONS]",
     "",
     "Commands:",
-    ...rows.map(([name = "", summary = ""]) => `  ${name.padEnd(8)}  ${summary}`),
+    ...rows.map(([name = "", summary = ""]) => `  ${name.padEnd(NAME_WIDTH)}  ${summary}`),
     "",
     "See `headgate COMMAND --help` for the options of one.",
     "",
@@ -148,6 +165,7 @@ process.exitCode = await main(process.argv.slice(2), {
   error: (text) => void process.stderr.write(text),
   env: process.env,
   uid: process.getuid?.() ?? -1,
+  cwd: process.cwd(),
   terminal: process.stdout.isTTY === true,
   size: () => ({ columns: process.stdout.columns ?? 80, rows: process.stdout.rows ?? 24 }),
   signal: interrupted.signal,

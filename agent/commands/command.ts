@@ -17,6 +17,7 @@ export interface CommandContext {
   readonly error: (text: string) => void;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly uid: number;
+  readonly cwd: string;
   readonly terminal: boolean;
   /** Size of the terminal as it is now; what is no terminal has no limits. */
   readonly size: () => { readonly columns: number; readonly rows: number };
@@ -29,6 +30,10 @@ export interface CommandOption {
   /** null for a flag without a value. */
   readonly value: string | null;
   readonly help: string;
+  /** All the values there are; for `completion`. */
+  readonly choices?: readonly string[];
+  /** May be given more than once. */
+  readonly multiple?: boolean;
 }
 
 export interface CommandInput {
@@ -36,6 +41,8 @@ export interface CommandInput {
   /** The value of an option, undefined where it was not given. */
   readonly text: (option: string) => string | undefined;
   readonly flag: (option: string) => boolean;
+  /** Every value of an option that may be repeated. */
+  readonly texts: (option: string) => readonly string[];
   readonly positionals: readonly string[];
 }
 
@@ -46,9 +53,13 @@ export interface Command {
   readonly positionals: string;
   readonly positionalsMin: number;
   readonly positionalsMax: number;
+  /** What a positional can be, for `completion`: words, or the names of files. */
+  readonly completes?: readonly string[] | "files";
   readonly options: readonly CommandOption[];
   /** What the help says beyond the options, line by line. */
   readonly details: readonly string[];
+  /** Exit code for everything that failed, where it is not the usual one. */
+  readonly failedExit?: number;
   /** Gives the exit code. Throws AgentError for what failed. */
   readonly run: (input: CommandInput) => Promise<number>;
 }
@@ -63,4 +74,5 @@ export const OUTPUT_OPTION: CommandOption = {
   short: "o",
   value: "FORMAT",
   help: "text or json",
+  choices: ["text", "json"],
 };

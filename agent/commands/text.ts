@@ -19,6 +19,6 @@ export function table(rows: readonly (readonly string[])[]): readonly string[] {
 }
 
 /** "1 problem", "2 problems" */
-export function counted(count: number, word: string): string {
-  return `${count} ${word}${count === 1 ? "" : "s"}`;
+export function counted(count: number, word: string, plural = `${word}s`): string {
+  return `${count} ${count === 1 ? word : plural}`;
 }

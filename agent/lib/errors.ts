@@ -38,6 +38,11 @@ export class AgentError extends Error {
   }
 }
 
+/** Also for one that another bundle threw, which has a class of its own. */
+export function isAgentError(thrown: unknown): thrown is AgentError {
+  return thrown instanceof AgentError || (thrown instanceof Error && thrown.name === "AgentError");
+}
+
 /** The text of anything that was thrown, for a message. */
 export function errorText(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);

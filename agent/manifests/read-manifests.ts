@@ -6,7 +6,8 @@ import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { errorText } from "../lib/errors.ts";
 
-const FILE_BYTES_MAX = 10 * 1024 * 1024;
+/** Of one file. */
+export const FILE_BYTES_MAX = 10 * 1024 * 1024;
 const FILES_MAX = 10_000;
 const DEPTH_MAX = 8;
 

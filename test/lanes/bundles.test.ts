@@ -20,6 +20,26 @@ test("the CLI's bundle holds nothing that only the agent needs", () => {
   assert.deepEqual(foreign, []);
 });
 
+test("what lint and plan load is apart, and whole", () => {
+  const cli = readFileSync(join(REPOSITORY, "dist/cli.js"), "utf8");
+  const loaded = [...cli.matchAll(/\bimport\("([^"]+)"\)/g)].map(([, name = ""]) => name).filter(isOurs);
+  assert.deepEqual(loaded.toSorted(), ["./cli-lint.js", "./cli-manifests.js"]);
+  for (const name of loaded) {
+    const text = readFileSync(join(REPOSITORY, "dist", name), "utf8");
+    assert.deepEqual([...text.matchAll(/^import .* from "([^"]+)"/gm)].map(([, from = ""]) => from).filter(isOurs), []);
+  }
+  const run = spawnSync(HEADGATE, ["lint", "-"], { input: "{", encoding: "utf8" });
+  assert.deepEqual([run.status, run.stderr], [1, ""]);
+  assert.match(run.stdout, /^error object-refused: stdin:1/);
+  const wrong = spawnSync(HEADGATE, ["lint", "/nonexistent"], { encoding: "utf8" });
+  assert.deepEqual([wrong.status, wrong.stdout], [2, ""]);
+  assert.match(wrong.stderr, /^headgate: cannot read \/nonexistent/);
+});
+
+function isOurs(name: string): boolean {
+  return name.startsWith(".");
+}
+
 test("bin/headgate runs through a symbolic link from any folder", () => {
   const folder = mkdtempSync(join(tmpdir(), "headgate-link-"));
   try {
