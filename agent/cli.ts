@@ -3,6 +3,8 @@
 
 import { parseArgs } from "node:util";
 import { acceptCommand } from "./commands/accept.ts";
+import { completionCommand } from "./commands/completion.ts";
+import type { Completed } from "./commands/completion-table.ts";
 import type { Command, CommandContext, CommandOption } from "./commands/command.ts";
 import { EXIT } from "./commands/command.ts";
 import { diffCommand } from "./commands/diff.ts";
@@ -10,7 +12,7 @@ import { explainCommand } from "./commands/explain.ts";
 import { lintCommand } from "./commands/lint.ts";
 import { planCommand } from "./commands/plan.ts";
 import { renderCommand } from "./commands/render.ts";
-import { RUN_SUMMARY, runAgent, runHelp } from "./commands/run.ts";
+import { RUN_SUMMARY, runAgent, runCompletions, runHelp } from "./commands/run.ts";
 import { statusCommand } from "./commands/status.ts";
 import { clean } from "./commands/text.ts";
 import { versionCommand } from "./commands/version.ts";
@@ -26,6 +28,7 @@ const COMMANDS: readonly Command[] = [
   renderCommand,
   acceptCommand,
   versionCommand,
+  completionCommand(completed),
 ];
 const NAMES = ["run", ...COMMANDS.map((command) => command.name), "help"];
 const NAME_WIDTH = Math.max(...NAMES.map((name) => name.length));
@@ -111,6 +114,16 @@ function failed(thrown: unknown, context: CommandContext, failedExit: number): n
   context.error(`headgate: ${`${thrown.message}${hint}`.split("\n").map(clean).join("\n")}\n`);
   if (thrown.code === "usage" || thrown.code === "config-invalid") return EXIT.usage;
   return thrown.code === "agent-unreachable" ? EXIT.notRunning : failedExit;
+}
+
+/** The table as shells complete it. */
+function completed(): readonly Completed[] {
+  const run = { name: "run", summary: RUN_SUMMARY, options: [...runCompletions(), HELP_OPTION], positionals: [] };
+  const commands = COMMANDS.map(({ name, summary, options, completes = [] }) => {
+    return { name, summary, options: [...options, HELP_OPTION], positionals: completes };
+  });
+  const help = { name: "help", summary: "Show the help of a command", options: [], positionals: NAMES };
+  return [run, ...commands, help];
 }
 
 function seeHelp(command: Command): string {

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { runOptionLines } from "../config/settings.ts";
 import { AgentError } from "../lib/errors.ts";
+import type { CommandOption } from "./command.ts";
 
 /** The agent beside the CLI: the bundle beside a bundle, else the source beside the source. */
 const PROGRAMS = ["./agent.js", "./main.ts"] as const;
@@ -25,6 +26,14 @@ export function runAgent(argv: readonly string[], cliUrl: string): never {
 }
 
 export const RUN_SUMMARY = "Run the agent (and nginx, unless a unit runs it)";
+
+/** The options of `run` for `completion`. */
+export function runCompletions(): readonly CommandOption[] {
+  return runOptionLines().map(([option, help]) => {
+    const [flag = "", value = null] = option.split(" ");
+    return { name: flag.replace(/^--/, ""), short: null, value, help };
+  });
+}
 
 export function runHelp(): string {
   const lines = runOptionLines();

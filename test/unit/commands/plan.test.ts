@@ -7,7 +7,7 @@ import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { startApiServer } from "../../../agent/api/server.ts";
 import { buildStatusReport } from "../../../agent/api/status-report.ts";
-import { PLAN_BYTES_MAX, type PlanReport, type PlanRequest } from "../../../agent/api/wire.ts";
+import { PLAN_BYTES_MAX, type PlanReport, type PlanRequest, WIRE_VERSION } from "../../../agent/api/wire.ts";
 import type { Logger } from "../../../agent/lib/log.ts";
 import { buildersOf } from "../../../agent/loop/builders.ts";
 import { EdgeBuilder } from "../../../agent/loop/edge-builder.ts";
@@ -101,6 +101,7 @@ async function agent(
       report: () => buildStatusReport(statusInput()),
       explain: nothing,
       render: nothing,
+      accept: () => ({ apiVersion: WIRE_VERSION, accepted: [] }),
       plan,
       health: () => [],
       readiness: () => [],
