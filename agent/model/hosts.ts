@@ -67,10 +67,11 @@ export function covers(certificateNames: readonly string[], host: string): boole
   return certificateNames.includes(host) || (wildcard !== null && certificateNames.includes(wildcard));
 }
 
-/** A Host header as the data plane reads it: lower case, without port and trailing dot. */
+/** A Host header as the data plane reads it: lower case, without port and trailing dot; whole where the port is none. */
 export function requestHost(header: string): string {
   const bracketed = /^\[[^\]]*\]/.exec(header);
   const name = bracketed === null ? (header.split(":")[0] ?? "") : bracketed[0];
+  if (!/^(:[0-9]*)?$/.test(header.slice(name.length))) return header.toLowerCase();
   return (name.endsWith(".") ? name.slice(0, -1) : name).toLowerCase();
 }
 

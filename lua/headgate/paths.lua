@@ -150,10 +150,15 @@ function _M.is_host(host)
 end
 
 --- A Host header as nginx reads it: lower case, without port and trailing dot.
+-- What stands in the place of a port and is none stays, and so makes no host of it: nginx would
+-- cut it off, and others read "a:b@c" as the host c.
 ---@param raw string
 ---@return string
 function _M.host_of(raw)
     local host = match(raw, "^(%[[^%]]*%])") or match(raw, "^[^:]*")
+    if #host ~= #raw and not find(raw, "^:%d*$", #host + 1) then
+        return lower(raw)
+    end
     if sub(host, -1) == "." then
         host = sub(host, 1, -2)
     end

@@ -84,6 +84,11 @@ describe("hosts", function()
             assert.equal(host, paths.host_of(raw))
         end
     end)
+    it("makes no host of one with a port that is none", function()
+        for _, raw in ipairs({ "a.b:8x", "a.b:80:80", "u:p@a.b", "a.b:@c", "[::1]x", "[::1]:8:8" }) do
+            assert.is_false(paths.is_host(paths.host_of(raw)))
+        end
+    end)
     it("knows what can be a host", function()
         for _, host in ipairs({ "a", "a.b-c.org", "10.0.0.1", "[::1]", "a_b" }) do
             assert.is_true(paths.is_host(host))

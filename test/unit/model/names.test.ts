@@ -54,6 +54,8 @@ describe("hosts of rules", () => {
   test("a Host header is read without port, trailing dot and case", () => {
     const read = ["A.example", "a.example:80", "a.example.", "a.example.:80", "[::1]:80", ""].map(requestHost);
     assert.deepEqual(read, ["a.example", "a.example", "a.example", "a.example", "[::1]", ""]);
+    const none = ["a.example:8x", "u:p@a.example", "[::1]x"];
+    assert.deepEqual(none.map(requestHost), none, "what is no port makes no host of it");
   });
 
   test("a certificate's wildcard covers one label, and a wildcard host only by itself", () => {
