@@ -55,6 +55,21 @@ export class Site implements AsyncDisposable {
     assert.deepEqual(seen, expected);
   }
 
+  /** Fails unless some request at the backend has each header of `has` ("name: value"), and none has those of `hasNot`. */
+  recorderHas({
+    has = [],
+    hasNot = [],
+  }: {
+    readonly has?: readonly string[];
+    readonly hasNot?: readonly string[];
+  }): void {
+    const headers = this.recorder.requests.flatMap((seen) => seen.headers);
+    const written = headers.map(([name, value]) => `${name.toLowerCase()}: ${value}`);
+    for (const line of has) assert.ok(written.includes(line), `${line} is in ${written.join(" | ")}`);
+    const names = new Set(headers.map(([name]) => name.toLowerCase()));
+    for (const name of hasNot) assert.ok(!names.has(name), `${name} arrives`);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.nginx[Symbol.asyncDispose]();
     await this.recorder[Symbol.asyncDispose]();
