@@ -6,7 +6,7 @@ import type { BuiltHost, EdgeModel, Host, MatchType, Route, RouteKey } from "./e
 import { expressionMatches } from "./expressions.ts";
 import { isAllowed, rewrittenPath } from "./filters.ts";
 import { ANY_HOST, requestHost, wildcardOf } from "./hosts.ts";
-import { decodePath, normaliseRequestPath, strictPath, withoutParameters } from "./paths.ts";
+import { decodePath, normaliseRequestPath, otherReadings, strictPath } from "./paths.ts";
 
 export interface Request {
   /** The Host header, as the client wrote it. */
@@ -199,15 +199,16 @@ function fallbackOf(hosts: ReadonlyMap<string, BuiltHost>, table: Host): Found |
   return key === null ? null : { host: ANY_HOST, key, by: "default" };
 }
 
-// A path parameter at the end is judged with and without: a servlet container would route by the path without.
+// Every reading that a backend could have of the path must lead to the route of the path.
 function strictFault(table: Host, path: string, target: string): string | null {
   const strict = strictPath(target);
   if (strict.kind === "bad") return strict.reason;
   const judged = decodePath(strict.path);
   if (judged !== path) return "two readings";
-  if (!judged.includes(";")) return null;
-  const other = matchPath(table, withoutParameters(judged));
-  return matchPath(table, judged)?.key === other?.key ? null : "';', which leads to another route";
+  const readings = otherReadings(judged);
+  if (readings === null) return "an escape of an escape";
+  const key = matchPath(table, judged)?.key;
+  return readings.every((reading) => matchPath(table, reading)?.key === key) ? null : "a reading of another route";
 }
 
 function isHostName(host: string): boolean {

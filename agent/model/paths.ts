@@ -15,6 +15,7 @@ const PATH_BYTES_MAX = 4096;
 /** The data plane walks a prefix by segments. */
 const PREFIX_SEGMENTS_MAX = 128;
 const SHOWN_MAX = 60;
+const ESCAPE = /%[0-9a-f]{2}/i;
 
 /**
  * Reads the path of a rule. ImplementationSpecific is Prefix, and only there "" means "/". The slash at the end of a
@@ -102,8 +103,26 @@ export function strictPath(raw: string): RequestPath {
 }
 
 /** The path without path parameters (";…"), as servlet containers read it. */
-export function withoutParameters(path: string): string {
+function withoutParameters(path: string): string {
   return path.replace(/;[^/]*/g, "");
+}
+
+/**
+ * What else a backend could make of a path that `strictPath` took: without its parameters, decoded once more, cut off at
+ * a "?" or "#" that came in an escape. null: no reading of it can be judged. As the data plane's `paths.readings`.
+ */
+export function otherReadings(judged: string): readonly string[] | null {
+  const found = /[;?#]/.test(judged) ? withShorter(judged) : [];
+  if (!ESCAPE.test(judged)) return found;
+  const again = strictPath(judged.split(/[?#]/)[0] ?? "");
+  if (again.kind === "bad") return null;
+  const decoded = decodePath(again.path);
+  return ESCAPE.test(decoded) ? null : [...found, ...withShorter(decoded)];
+}
+
+function withShorter(path: string): readonly string[] {
+  const cut = path.split(/[?#]/)[0] ?? "";
+  return [path, cut, withoutParameters(cut)];
 }
 
 function refused(reason: string): RequestPath {

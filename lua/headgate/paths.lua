@@ -112,6 +112,41 @@ function _M.without_parameters(path)
     return (gsub(path, ";[^/]*", ""))
 end
 
+--- What else a backend could make of a path on a strict host: servlet containers read it without
+-- its parameters, some decode what was decoded already, and who parses it as a URL again cuts it
+-- off at a "?" or "#" that came in an escape. All of them must lead to the route of the path.
+---@param judged string decoded, taken by `strict`
+---@return string[]? readings empty for most paths
+---@return string? reason why no reading of it can be judged
+function _M.readings(judged)
+    local found = {}
+    local function add(path)
+        found[#found + 1] = path
+        if find(path, "[?#]") then
+            path = match(path, "^[^?#]*")
+            found[#found + 1] = path
+        end
+        if find(path, ";", 1, true) then
+            found[#found + 1] = _M.without_parameters(path)
+        end
+    end
+    if find(judged, "[;?#]") then
+        add(judged)
+    end
+    if find(judged, "%%%x%x") then
+        local again, reason = _M.strict(match(judged, "^[^?#]*"))
+        if not again then
+            return nil, "in an escape of an escape: " .. reason
+        end
+        again = _M.decode(again)
+        if find(again, "%%%x%x") then
+            return nil, "an escape of an escape of an escape"
+        end
+        add(again)
+    end
+    return found
+end
+
 local function escape(unsafe)
     return format("%%%02X", byte(unsafe))
 end

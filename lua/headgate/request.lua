@@ -72,8 +72,7 @@ local function route_in(host, path)
     return route, status, reason, how, matched
 end
 
--- The URI to be sent, for a host that is strict. A path parameter at the end of a path is judged
--- with and without: a servlet container would route by the path without.
+-- The URI to be sent, for a host that is strict.
 local function strict_uri(host, path, uri)
     local question = find(uri, "?", 1, true)
     local raw = question and sub(uri, 1, question - 1) or uri
@@ -88,10 +87,18 @@ local function strict_uri(host, path, uri)
     if judged ~= path then
         return nil, 400, "path has two readings"
     end
-    if find(judged, ";", 1, true)
-        and match(host, judged) ~= match(host, paths.without_parameters(judged))
-    then
-        return nil, 400, "';' leads to another route"
+    if find(judged, "[;?#%%]") then
+        local readings
+        readings, reason = paths.readings(judged)
+        if not readings then
+            return nil, 400, reason
+        end
+        local key = match(host, judged)
+        for _, reading in ipairs(readings) do
+            if match(host, reading) ~= key then
+                return nil, 400, "path has a reading of another route"
+            end
+        end
     end
     return question and sent .. sub(uri, question) or sent
 end

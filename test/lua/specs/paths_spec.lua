@@ -31,6 +31,21 @@ describe("strict paths", function()
             assert.equal(path, (paths.strict(path)))
         end
     end)
+    it("knows what else a backend could read", function()
+        local cases = {
+            ["/a b/100%"] = {}, ["/50%zz"] = {}, ["/a;x"] = { "/a;x", "/a" },
+            ["/a?b"] = { "/a?b", "/a" }, ["/a;x#b"] = { "/a;x#b", "/a;x", "/a" },
+            ["/%61dmin"] = { "/admin" },
+            ["/%61dmin?x%00"] = { "/%61dmin?x%00", "/%61dmin", "/admin" },
+            ["/%61;x"] = { "/%61;x", "/%61", "/a;x", "/a" },
+        }
+        for judged, readings in pairs(cases) do
+            assert.same(readings, paths.readings(judged))
+        end
+        for _, judged in ipairs({ "/%2e%2e/a", "/x%2fa", "/%5ca", "/a%3b", "/%00", "/%2561" }) do
+            assert.is_nil(paths.readings(judged))
+        end
+    end)
     it("reads a path without its parameters", function()
         assert.equal("/admin", paths.without_parameters("/admin;jsessionid=1"))
         assert.equal("/a/b", paths.without_parameters("/a;x/b;y"))
