@@ -1,5 +1,6 @@
 --- The entry points of nginx.conf: one call for each phase, nothing else there.
 
+local answer = require("headgate.answer")
 local api = require("headgate.api")
 local balancer = require("headgate.balancer")
 local compile = require("headgate.compile")
@@ -16,6 +17,7 @@ local FLUSH_INTERVAL_S = 1
 local _M = {
     rewrite = request.rewrite,
     balance = balancer.balance,
+    answer = answer.filter,
     certificate = tls.certificate,
     log = metrics.log,
     api = api.serve,

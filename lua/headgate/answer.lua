@@ -1,0 +1,30 @@
+--- The header_filter phase: what a backend may answer.
+-- nginx takes whatever a backend says that is no HTTP for an answer of HTTP/0.9 and writes it to
+-- the client as it is, and so it does with what follows an interim answer (1xx). On a connection
+-- that a proxy in front of us shares among its clients, a backend could answer requests of other
+-- hosts.
+
+local ngx = ngx
+local var = ngx.var
+
+local HTTP_CLOSE = 444
+
+local _M = {}
+
+--- Runs the phase: 502 for an answer that is no final one, but for a switch to websocket.
+function _M.filter()
+    local status = ngx.status
+    if status >= 200 or (status == 101 and var.hg_upgrade == "websocket") then
+        return
+    end
+    if status >= 100 then
+        ngx.log(ngx.ERR, "the backend's answer is not a final one: ", status)
+        return ngx.exit(502)
+    end
+    ngx.log(ngx.ERR, "the backend's answer is no HTTP/1")
+    -- By now nginx speaks HTTP/0.9 with a client of HTTP/1, who would get our answer without its
+    -- status line.
+    return ngx.exit(var.http2 == "" and HTTP_CLOSE or 502)
+end
+
+return _M
