@@ -110,7 +110,8 @@ function readRequest(text: string, fault: (text: string) => void): Taken | null 
   const [first = "", ...lines] = text.slice(0, end).split("\r\n");
   const [, method = "", uri = ""] = REQUEST_LINE.exec(first) ?? [];
   if (method === "") fault(`request line ${JSON.stringify(first)}`);
-  if (BROKEN_ESCAPE.test(uri)) fault(`broken escape in ${JSON.stringify(uri)}`);
+  // Behind the path stands what the client wrote, unread by nginx.
+  if (BROKEN_ESCAPE.test(uri.split(/[?#]/)[0] ?? "")) fault(`broken escape in ${JSON.stringify(uri)}`);
   const headers = lines.map((line): readonly [string, string] => {
     const [, name, value] = HEADER.exec(line) ?? [];
     if (name === undefined || value === undefined) fault(`header line ${JSON.stringify(line)}`);

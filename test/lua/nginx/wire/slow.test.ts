@@ -1,5 +1,5 @@
 // Clients that take their time. Headers and handshakes have a time in all; bodies only have one between two reads.
-// Header blocks of HTTP/2 are not here: nginx sets no timer while one is half there.
+// A header block of HTTP/2 is not here: nginx gives it keepalive_timeout in all, 75 s.
 
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
