@@ -118,7 +118,8 @@ function loadDocument(document: ParsedDocument, inspectKeyPair: InspectKeyPair):
     return trimObject(withIdentity(document.value), { strict: true, position: null, inspectKeyPair });
   } catch (thrown) {
     // Anchors can build a value that contains itself; whatever a document holds, it costs only that document.
-    const fault = { field: "", message: `cannot be read: ${errorText(thrown)}`, fix: "write it without anchors" };
+    const [reason = ""] = errorText(thrown).split("\n");
+    const fault = { field: "", message: `cannot be read: ${reason}`, fix: "write it without anchors" };
     return { kind: "refused", ref: null, faults: [fault] };
   }
 }

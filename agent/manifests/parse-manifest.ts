@@ -30,6 +30,13 @@ export interface Chunk {
   readonly firstLine: number;
 }
 
+/** Above what etcd lets any object have (1.5 MB). */
+const YAML_LENGTH_MAX = 2 * 1024 * 1024;
+/**
+ * Lines, entries and brackets of a YAML document: what its parse costs goes by them (8 µs each), and nothing else is
+ * done meanwhile. An Ingress of 5,000 rules has 110,000.
+ */
+const YAML_MARKS_MAX = 300_000;
 /** A document may repeat anchored parts this often; more is an attack on memory. */
 const ALIASES_MAX = 100;
 
@@ -83,6 +90,11 @@ function splitDocuments(text: string): readonly Chunk[] {
 }
 
 function parseYaml(text: string): readonly ParsedDocument[] | null {
+  const excess = excessOf(text);
+  if (excess !== null) {
+    const fix = "split it, or write it as JSON in a file of its own";
+    return [{ kind: "broken", place: { line: 0, item: null }, faultLine: null, message: excess, fix }];
+  }
   const lines = new LineCounter();
   const lineAt = (offset: number): number => lines.linePos(offset).line - 1;
   try {
@@ -110,6 +122,16 @@ function parseYaml(text: string): readonly ParsedDocument[] | null {
       },
     ];
   }
+}
+
+function excessOf(text: string): string | null {
+  if (text.length > YAML_LENGTH_MAX) return `has ${text.length} characters, more than ${YAML_LENGTH_MAX} of YAML`;
+  let marks = 0;
+  for (const _mark of text.matchAll(/[[\]{},\n]|[-?:] /g)) {
+    marks += 1;
+    if (marks > YAML_MARKS_MAX) return `has more than ${YAML_MARKS_MAX} lines, entries and brackets of YAML`;
+  }
+  return null;
 }
 
 /**
