@@ -8,7 +8,8 @@ const CERTIFICATE_FIELD = 'data["tls.crt"]';
 const KEY_FIELD = 'data["tls.key"]';
 const CERTIFICATE_BLOCK =
   /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]+-----END (?:X509 |TRUSTED )?CERTIFICATE-----/g;
-const KEY_BLOCK = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----[\s\S]+?-----END \1-----/;
+// Not past the next beginning: thousands of them without an end would cost each other.
+const KEY_BLOCK = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----(?:(?!-----BEGIN)[\s\S])+?-----END \1-----/;
 
 /** A chain has the leaf and a few intermediates; more than this is a bundle of something else. */
 const CHAIN_LENGTH_MAX = 16;
