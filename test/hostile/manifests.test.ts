@@ -9,6 +9,7 @@ import { stringify } from "yaml";
 import { type Backend, startBackend } from "../e2e/support/backend.ts";
 import { Edge } from "../e2e/support/edge.ts";
 import { eventually } from "../e2e/support/eventually.ts";
+import type { KubeObject } from "../kube/paths.ts";
 import { ingress } from "../e2e/support/objects.ts";
 import { startProber } from "../e2e/support/prober.ts";
 import { beside, bystanderObjects, bystanderServes } from "./support/bystander.ts";
@@ -16,12 +17,15 @@ import type { Case } from "./support/case.ts";
 import { DOCUMENT_CASES } from "./support/document-cases.ts";
 import { FILE_CASES } from "./support/file-cases.ts";
 import { OBJECT_CASES } from "./support/object-cases.ts";
+import { SECRET_CASES } from "./support/secret-cases.ts";
 import { readStatus, statusSays } from "./support/status.ts";
 import { allBy, BYSTANDER_FILE, Site, VICTIM } from "./support/victim.ts";
 
 const FIRST = "first.example.test";
 /** What the agent takes of one Ingress. */
 const RULES_MAX = 5000;
+const PATHS = 10_000;
+const PATHS_EACH = 50;
 
 let edge: Edge;
 let backends: readonly Backend[] = [];
@@ -50,7 +54,7 @@ after(async () => {
   await Promise.all([edge?.stop(), ...backends.map((backend) => backend.stop())]);
 });
 
-for (const harm of [...DOCUMENT_CASES, ...OBJECT_CASES, ...FILE_CASES]) {
+for (const harm of [...DOCUMENT_CASES, ...OBJECT_CASES, ...SECRET_CASES, ...FILE_CASES]) {
   test(harm.name, () => beside(edge, () => runCase(harm)));
 }
 
@@ -115,9 +119,86 @@ test("an Ingress of 5,000 rules is served to the last one; with one more it is r
     await nothingIsLeft();
   }));
 
+test("10,000 paths of one host in 200 Ingresses are served to the last one", () =>
+  beside(edge, async () => {
+    const host = "paths.example.test";
+    const list = Array.from({ length: PATHS / PATHS_EACH }, (_, index) => pathsIngress(host, index));
+    await edge.writeManifest("paths.json", JSON.stringify({ apiVersion: "v1", kind: "List", items: list }));
+    for (const path of ["/0", `/${PATHS - 1}`]) {
+      await eventually(`${path} serves`, async () => (await edge.who({ host, path })) === site.served.name);
+    }
+    assert.equal((await edge.ask({ host, path: `/${PATHS}` })).status, 404);
+    await rm(join(edge.manifestDir, "paths.json"));
+    await eventually("they are gone", async () => (await edge.ask({ host, path: "/0" })).status === 404);
+    await nothingIsLeft();
+  }));
+
+test("every name as long as it may be, and the longest path, are served", () =>
+  beside(edge, async () => {
+    const label = "a".repeat(63);
+    const name = [label, label, label, "a".repeat(61)].join(".");
+    const path = `/${"p".repeat(4095)}`;
+    const port = "p".repeat(15);
+    const metadata = { namespace: label };
+    const names = { name, namespace: label };
+    const objects = [
+      {
+        apiVersion: "v1",
+        kind: "Service",
+        metadata: { ...metadata, name: label },
+        spec: { ports: [{ name: port, port: 65_535, targetPort: site.served.port }] },
+      },
+      {
+        apiVersion: "discovery.k8s.io/v1",
+        kind: "EndpointSlice",
+        metadata: { ...names, labels: { "kubernetes.io/service-name": label } },
+        addressType: "IPv4",
+        ports: [{ name: port, port: site.served.port, protocol: "TCP" }],
+        endpoints: [{ addresses: [site.served.address], conditions: { ready: true } }],
+      },
+      {
+        ...ingress({ name, host: name, paths: [{ path, service: label }] }),
+        metadata: names,
+        spec: {
+          ingressClassName: "headgate",
+          tls: [{ hosts: [name], secretName: name }],
+          rules: [
+            {
+              host: name,
+              http: {
+                paths: [{ path, pathType: "Exact", backend: { service: { name: label, port: { name: port } } } }],
+              },
+            },
+          ],
+        },
+      },
+      {
+        apiVersion: "v1",
+        kind: "Secret",
+        metadata: names,
+        type: "kubernetes.io/tls",
+        stringData: { "tls.crt": site.pair.certificate, "tls.key": site.pair.key },
+      },
+    ];
+    await edge.writeManifest("longest.json", JSON.stringify({ apiVersion: "v1", kind: "List", items: objects }));
+    await eventually(
+      "the longest serves",
+      async () => (await edge.who({ host: name, path, tls: true })) === site.served.name,
+    );
+    await rm(join(edge.manifestDir, "longest.json"));
+    await eventually("it is gone", async () => (await edge.ask({ host: name, path })).status === 404);
+    await nothingIsLeft();
+  }));
+
 test("none of all that has cost a reload", async () => {
   assert.equal((await readStatus(edge)).reloads.total, 0);
 });
+
+function pathsIngress(host: string, index: number): KubeObject {
+  const first = index * PATHS_EACH;
+  const paths = Array.from({ length: PATHS_EACH }, (_, at) => ({ path: `/${first + at}`, service: "victim" }));
+  return ingress({ name: `paths-${index}`, host, paths });
+}
 
 function manyRules(count: number): string {
   const paths = [{ path: "/", pathType: "Prefix", backend: { service: { name: "victim", port: { number: 80 } } } }];

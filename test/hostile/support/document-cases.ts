@@ -2,7 +2,7 @@
 
 import { type Case, documentBefore, INGRESS, LAST_GOOD, NOWHERE, swap } from "./case.ts";
 import type { ExpectedProblem } from "./status.ts";
-import { asBefore } from "./victim.ts";
+import { asBefore, base64 } from "./victim.ts";
 
 function broken(document: number, message: RegExp): ExpectedProblem {
   const where = new RegExp(`^victim\\.yaml:\\d+ \\(document ${document}\\)$`);
@@ -21,6 +21,12 @@ function aliasBomb(): string {
     levels.push(`l${level}: &l${level} [${Array<string>(10).fill(alias).join(", ")}]`);
   }
   return levels.join("\n");
+}
+
+/** Each map is the one before it and a key more, by merge keys. */
+function mergeBomb(): string {
+  const maps = Array.from({ length: 5_000 }, (_, index) => `- &m${index + 1} {<<: *m${index}, k${index}: 1}`);
+  return ["- &m0 {x: 1}", ...maps].join("\n");
 }
 
 function unknownFields(count: number): string {
@@ -50,6 +56,60 @@ export const DOCUMENT_CASES: readonly Case[] = [
     name: "a hundred thousand open brackets",
     harm: documentBefore("[".repeat(100_000)),
     problem: broken(1, /is no YAML/),
+    answers: LAST_GOOD,
+  },
+  {
+    name: "maps that grow by merge keys, five thousand in a row",
+    harm: documentBefore(mergeBomb()),
+    problem: broken(1, /alias/i),
+    answers: LAST_GOOD,
+  },
+  {
+    name: "a list that contains itself",
+    harm: swap("  annotations: {}", "  annotations: &a {x: *a}"),
+    problem: broken(4, /cannot be read: .*circular/),
+    answers: LAST_GOOD,
+  },
+  {
+    name: "a key twice by a merge key and by hand is what YAML allows",
+    harm: swap(
+      "metadata: {name: victim, namespace: shop}",
+      "metadata: {<<: {name: other, namespace: shop}, name: victim}",
+    ),
+    problem: null,
+    answers: LAST_GOOD,
+  },
+  {
+    name: "a list of half a million numbers on one line does not keep the agent from its work",
+    harm: documentBefore(`a: [${"1,".repeat(500_000)}1]`),
+    problem: broken(1, /has more than 300000 lines, entries and brackets of YAML/),
+    answers: LAST_GOOD,
+  },
+  {
+    name: "a text of 3 MB",
+    harm: documentBefore(`a: "${"x".repeat(3_000_000)}"`),
+    problem: broken(1, /has 3000005 characters, more than 2097152 of YAML/),
+    answers: LAST_GOOD,
+  },
+  {
+    name: "a chain of ten thousand certificates",
+    harm: (site) => {
+      const { certificate } = site.pair;
+      return site.write(site.swapped(base64(certificate), base64(`${certificate}\n`.repeat(10_000))));
+    },
+    problem: broken(3, /has \d{7} characters, more than 2097152 of YAML/),
+    answers: LAST_GOOD,
+  },
+  {
+    name: "two hundred thousand levels in two letters each",
+    harm: documentBefore("- ".repeat(200_000)),
+    problem: broken(1, /is no YAML/),
+    answers: LAST_GOOD,
+  },
+  {
+    name: "a text that never ends its quote",
+    harm: documentBefore(`a: "${"x\n".repeat(100_000)}`),
+    problem: broken(1, /is no YAML: Missing closing/),
     answers: LAST_GOOD,
   },
   {

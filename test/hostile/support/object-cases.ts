@@ -1,8 +1,8 @@
-// Harms inside objects that are well formed: hosts, paths, ports, addresses, key pairs, annotations.
+// Harms inside objects that are well formed: hosts, paths, ports, addresses, annotations.
 
 import { type Case, INGRESS, LAST_GOOD, sideHost, sidePath, swap } from "./case.ts";
 import type { ExpectedProblem } from "./status.ts";
-import { allBy, asBefore, base64 } from "./victim.ts";
+import { allBy, asBefore } from "./victim.ts";
 
 const SIDE_PATH = /^spec\.rules\[0\]\.http\.paths\[1\]\.path$/;
 const NO_SIDE = asBefore({ side: "status 404" });
@@ -217,51 +217,53 @@ const ENDPOINT_CASES: readonly Case[] = [
   },
 ];
 
-function badSecret(message: RegExp): ExpectedProblem {
-  return { code: "secret-invalid", object: INGRESS, field: /^spec\.tls\[0\]\.secretName$/, message };
-}
-const SECRET_CASES: readonly Case[] = [
-  {
-    name: "a Secret that is no key pair",
-    harm: (site) => site.write(site.swapped(base64(site.pair.key), base64("a key"))),
-    problem: badSecret(/Secret shop\/victim-tls is no key pair: data\["tls\.key"\] holds no PEM private key/),
-    answers: LAST_GOOD,
-  },
-  {
-    name: "a Secret whose key belongs to another certificate",
-    harm: (site) => site.write(site.swapped(base64(site.pair.key), base64(site.otherPair.key))),
-    problem: badSecret(/data\["tls\.key"\] does not belong to the certificate/),
-    answers: LAST_GOOD,
-  },
-  {
-    name: "a Secret that is not base64",
-    harm: swap("  tls.key: ", "  tls.key: '*** not base64 ***' # "),
-    problem: badSecret(/data\["tls\.key"\] is not base64/),
-    answers: LAST_GOOD,
-  },
-  {
-    name: "a Secret without a certificate",
-    harm: swap("  tls.crt: ", "  tls.cert: "),
-    problem: badSecret(/data\["tls\.crt"\] is missing/),
-    answers: LAST_GOOD,
-  },
-  {
-    name: "a certificate that is cut off",
-    harm: (site) => {
-      const cut = site.pair.certificate.replace(/\n.{20}/, "\n");
-      return site.write(site.swapped(base64(site.pair.certificate), base64(cut)));
-    },
-    problem: badSecret(/data\["tls\.crt"\] certificate 1 of 1 cannot be read/),
-    answers: LAST_GOOD,
-  },
-];
-
 const NGINX = "nginx.ingress.kubernetes.io";
 function annotated(annotation: string): Case["harm"] {
   return swap("annotations: {}", `annotations: {${annotation}}`);
 }
 
+const LONG = "a".repeat(300_000);
+
 const ANNOTATION_CASES: readonly Case[] = [
+  {
+    name: "an annotation of 300 kB that restricts closes its routes",
+    harm: annotated(`${NGINX}/auth-snippet: "${LONG}"`),
+    problem: {
+      code: "annotation-closes-route",
+      object: INGRESS,
+      field: /auth-snippet/,
+      message: /restricts access/,
+    },
+    answers: CLOSED,
+  },
+  {
+    name: "an allow list of 300 kB that is none closes its routes",
+    harm: annotated(`${NGINX}/whitelist-source-range: "${LONG}"`),
+    problem: {
+      code: "annotation-closes-route",
+      object: INGRESS,
+      field: /whitelist-source-range/,
+      message: /./,
+    },
+    answers: CLOSED,
+  },
+  {
+    name: "a name of an annotation of 300 kB",
+    harm: annotated(`"${NGINX}/${LONG}": x`),
+    problem: {
+      code: "annotation-unsupported",
+      object: INGRESS,
+      field: /annotations.*aaaa…"\]$/,
+      message: /is not known/,
+    },
+    answers: LAST_GOOD,
+  },
+  {
+    name: "300 kB that are meant for somebody else",
+    harm: annotated(`example.test/notes: "${LONG}"`),
+    problem: null,
+    answers: LAST_GOOD,
+  },
   {
     name: "an annotation with line breaks and a directive closes its routes",
     harm: annotated(`${NGINX}/configuration-snippet: "a;\\n}\\nreturn 200;"`),
@@ -302,6 +304,5 @@ export const OBJECT_CASES: readonly Case[] = [
   ...HOST_CASES,
   ...SERVICE_CASES,
   ...ENDPOINT_CASES,
-  ...SECRET_CASES,
   ...ANNOTATION_CASES,
 ];
