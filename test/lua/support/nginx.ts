@@ -37,8 +37,6 @@ export interface NginxOptions {
   readonly httpsPort?: number;
   /** Adds a server block of the test's own, to reach into shared memory. */
   readonly reach?: boolean;
-  /** Directives of the test's own for the http block, where no setting has them. */
-  readonly directives?: string;
   /** Fields of the view that the test wants otherwise. */
   readonly view?: Partial<NginxView>;
   /** Called with the snapshot directory before nginx starts. */
@@ -78,9 +76,6 @@ export class TestNginx implements AsyncDisposable {
     nginx.write(view.generation);
     if (options.reach === true) {
       writeFileSync(join(directory, "nginx/servers/test.conf"), reachServer(directory));
-    }
-    if (options.directives !== undefined) {
-      writeFileSync(join(directory, "nginx/servers/directives.conf"), `${options.directives}\n`);
     }
     nginx.test();
     await nginx.spawn();

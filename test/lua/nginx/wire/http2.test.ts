@@ -2,28 +2,37 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { buildTraffic } from "../../../../agent/config/build-traffic.ts";
 import type { Door } from "../../support/raw-http1.ts";
 import { type Outcome, RawHttp2 } from "../../support/raw-http2.ts";
 import { HTTP2_CASES, type Http2Case } from "./http2-cases.ts";
 import { FULL_SET, Site } from "./site.ts";
 
-let site: Site;
+let buffered: Site;
+/** Bodies go on while they come. */
+let unbuffered: Site;
 before(async () => {
-  site = await Site.start();
+  buffered = await Site.start();
+  const traffic = buildTraffic(() => undefined);
+  unbuffered = await Site.start({
+    view: { traffic: { ...traffic, proxy: { ...traffic.proxy, requestBuffering: false } } },
+  });
 });
 after(async () => {
-  await site[Symbol.asyncDispose]();
+  await buffered[Symbol.asyncDispose]();
+  await unbuffered[Symbol.asyncDispose]();
 });
 
 describe("HTTP/2", () => {
   for (const row of HTTP2_CASES.filter(({ debian12 }) => FULL_SET || debian12 !== undefined)) {
     test(row.name, async () => {
-      for (const door of site.http2Doors) await run(row, door);
+      for (const door of buffered.http2Doors) await run(row, buffered, door);
+      if (row.data !== undefined && row.outcome === 200) await run(row, unbuffered, unbuffered.secure);
     });
   }
 });
 
-async function run(row: Http2Case, door: Door): Promise<void> {
+async function run(row: Http2Case, site: Site, door: Door): Promise<void> {
   await site.recorder.reset();
   using connection = await RawHttp2.dial(door);
   const outcome = await connection.ask(row);

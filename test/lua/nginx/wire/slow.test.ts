@@ -1,22 +1,27 @@
 // Clients that take their time. Headers and handshakes have a time in all; bodies only have one between two reads.
-// A header block of HTTP/2 is not here: nginx gives it keepalive_timeout in all, 75 s.
+// A header block of HTTP/2 has the time of an idle connection: nginx has no other for it.
 
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { connect } from "node:net";
 import { after, before, describe, test } from "node:test";
+import { buildTraffic } from "../../../../agent/config/build-traffic.ts";
 import { dial, readAnswers, untilClosed } from "../../support/raw-http1.ts";
+import { encode } from "../../support/raw-http2.ts";
 import { FULL_SET, Site } from "./site.ts";
 
 const HEADER_S = 1;
 const BODY_S = 1;
+const IDLE_S = 2;
 const EVERY_MS = 50;
 /** With room for a busy machine; a trickle that counts anew with each byte would never end. */
 const CLOSED_WITHIN_MS = 6_000;
 
 let site: Site;
 before(async () => {
-  site = await Site.start({ directives: `client_header_timeout ${HEADER_S}s; client_body_timeout ${BODY_S}s;` });
+  const defaults = buildTraffic(() => undefined);
+  const times = { headerTimeoutS: HEADER_S, bodyTimeoutS: BODY_S, keepaliveTimeoutS: IDLE_S };
+  site = await Site.start({ view: { traffic: { ...defaults, http: { ...defaults.http, ...times } } } });
 });
 after(async () => {
   await site[Symbol.asyncDispose]();
@@ -67,6 +72,23 @@ describe("what trickles", { concurrency: true }, () => {
     ]) {
       const socket = connect(site.secure.port, "127.0.0.1");
       trickle(socket, bytes);
+      await closesInTime(socket);
+    }
+  });
+
+  test("a header block of HTTP/2 is cut off", async () => {
+    const long = `/${"x".repeat(1_000)}`;
+    const block = encode(
+      Object.entries({ ":method": "GET", ":scheme": "http", ":authority": "wire.test", ":path": long }),
+    );
+    const settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const headers = [0, block.length >> 8, block.length & 255, 1, 5, 0, 0, 0, 1];
+    for (const door of site.http2Doors) {
+      const socket = await dial(door, "wire.test", "h2");
+      socket.write(
+        Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), Buffer.from([...settings, ...headers])]),
+      );
+      trickle(socket, block);
       await closesInTime(socket);
     }
   });
