@@ -71,6 +71,7 @@ const REQUEST_MS_MAX = 10_000;
 const CONNECTIONS_MAX = 64;
 const HEADER_BYTES_MAX = 16 * 1024;
 const URL_CHARACTERS_MAX = 8192;
+const ACCEPT_BYTES_MAX = 1024;
 const DATA_PLANE_METRICS_MS_MAX = 2000;
 const PROBE_MS_MAX = 1000;
 
@@ -80,7 +81,11 @@ interface Answer {
   readonly body: string;
 }
 type Handler = (query: URLSearchParams) => Answer | Promise<Answer>;
-type BodyHandler = (body: string, signal: AbortSignal) => Answer | Promise<Answer>;
+interface BodyHandler {
+  /** A longer body is not read at all. */
+  readonly bytesMax: number;
+  readonly answer: (body: string, signal: AbortSignal) => Answer | Promise<Answer>;
+}
 /** By path. */
 interface Routes {
   readonly get: ReadonlyMap<string, Handler>;
@@ -117,8 +122,14 @@ function cliRoutes(inputs: ApiInputs): Routes {
       ["/v1/explain", async (query) => json(200, await inputs.explain(explainQuery(query)))],
     ]),
     post: new Map<string, BodyHandler>([
-      ["/v1/accept", (body) => json(200, inputs.accept(acceptedKind(body)))],
-      ["/v1/plan", async (body, signal) => json(200, await inputs.plan(parsePlanRequest(body), signal))],
+      ["/v1/accept", { bytesMax: ACCEPT_BYTES_MAX, answer: (body) => json(200, inputs.accept(acceptedKind(body))) }],
+      [
+        "/v1/plan",
+        {
+          bytesMax: PLAN_BYTES_MAX,
+          answer: async (body, signal) => json(200, await inputs.plan(parsePlanRequest(body), signal)),
+        },
+      ],
     ]),
   };
 }
@@ -206,7 +217,7 @@ async function answer(routes: Routes, { request, signal }: Asked, log: Logger): 
   const post = request.method === "POST" ? routes.post.get(path) : undefined;
   const get = request.method === "GET" || request.method === "HEAD" ? routes.get.get(path) : undefined;
   try {
-    if (post !== undefined) return await post(await readBody(request), signal);
+    if (post !== undefined) return await post.answer(await readBody(request, post.bytesMax), signal);
     if (hasBody(request)) return noBody();
     if (get !== undefined && url !== null) return await get(url.searchParams);
     return noRoute(routes, request.method ?? "", path);
@@ -240,11 +251,11 @@ function noRoute(routes: Routes, method: string, path: string): Answer {
 
 class BodyError extends Error {}
 
-/** At most PLAN_BYTES_MAX, with a length: what is longer is not read at all. */
-async function readBody(request: IncomingMessage): Promise<string> {
+/** At most `bytesMax`, with a length: what is longer is not read at all. */
+async function readBody(request: IncomingMessage, bytesMax: number): Promise<string> {
   const length = Number(request.headers["content-length"] ?? Number.NaN);
-  if (!(length <= PLAN_BYTES_MAX)) {
-    throw new BodyError(`cannot take the body: say its length, at most ${PLAN_BYTES_MAX} bytes`);
+  if (!(length <= bytesMax)) {
+    throw new BodyError(`cannot take the body: say its length, at most ${bytesMax} bytes`);
   }
   const parts: Buffer[] = [];
   for await (const part of request as AsyncIterable<Buffer>) parts.push(part); // no encoding is set: these are buffers
