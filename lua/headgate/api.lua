@@ -7,6 +7,7 @@ local documents = require("headgate.documents")
 local explain = require("headgate.explain")
 local limits = require("headgate.limits")
 local metrics = require("headgate.metrics")
+local networks = require("headgate.networks")
 local problems = require("headgate.problems")
 local process = require("headgate.process")
 local nginx_process = require("ngx.process")
@@ -219,7 +220,11 @@ local function on_explain()
     if type(host) ~= "string" or type(path) ~= "string" or sub(path, 1, 1) ~= "/" then
         return fail(400, "invalid", "give host and path, and scheme where it is https")
     end
-    local explanation = explain.explain(host, path, args.scheme or "http")
+    local client = args.client
+    if client ~= nil and (type(client) ~= "string" or not networks.address(client)) then
+        return fail(400, "invalid", "client: give an IPv4 or IPv6 address")
+    end
+    local explanation = explain.explain(host, path, args.scheme or "http", client)
     local peers = explanation.peers
     explanation.peers = nil
     return send(200, with_lists(explanation, { peers = peers }))

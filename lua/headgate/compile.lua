@@ -1,5 +1,7 @@
 --- Documents as a request wants them: what can be done once per change is done here.
 
+local filters = require("headgate.filters")
+local regex = require("headgate.regex")
 local router = require("headgate.router")
 local round_robin = require("headgate.pickers.round_robin")
 local series = require("headgate.series")
@@ -56,8 +58,9 @@ function _M.route(value)
     if not profile then
         return nil, _M.UNKNOWN_PROFILE
     end
-    if #value.filters > 0 then
-        return nil, "filters: not served yet"
+    local prepared, err = filters.compile(value.filters, regex)
+    if err then
+        return nil, err
     end
     local total = 0
     for _, choice in ipairs(value.backends) do
@@ -75,6 +78,8 @@ function _M.route(value)
         named = profile.named,
         closed = value.closed ~= "" and value.closed or nil,
         redirects = value.ssl_redirect ~= "never",
+        always_redirects = value.ssl_redirect == "always",
+        filters = prepared,
         path = value.path,
         backend = #value.backends == 1 and total > 0 and value.backends[1].backend or nil,
         choices = value.backends,
@@ -90,14 +95,12 @@ function _M.route(value)
     }
 end
 
---- A host: its match table.
+--- A host: its match table. A pattern that cannot be compiled costs the paths that come to it, and
+-- not the host: one of several Ingresses wrote it.
 ---@param value table
 ---@return headgate.host
 function _M.host(value)
-    if value.alias ~= "" or #value.expressions > 0 then
-        return nil, "alias, expressions: not served yet"
-    end
-    return router.compile(value)
+    return router.compile(value, regex)
 end
 
 --- A server name: the certificate it gets, nil for the default one.

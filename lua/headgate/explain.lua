@@ -1,5 +1,6 @@
 --- What the router would do with a request. Reads, changes nothing.
 
+local networks = require("headgate.networks")
 local paths = require("headgate.paths")
 local request = require("headgate.request")
 local store = require("headgate.store")
@@ -10,25 +11,35 @@ local _M = {}
 ---@param host string as a client writes it
 ---@param path string as a client writes it, with or without query
 ---@param scheme string http or https
+---@param client string? address of the client; without it the guards by address are left out
 ---@return table explanation `peers` is a list even where it is empty
-function _M.explain(host, path, scheme)
+function _M.explain(host, path, scheme, client)
     host = paths.host_of(host)
     local judged = paths.normalise(path)
     if not judged then
         return { action = "answer", status = 400, reason = "path leads above the root", peers = {} }
     end
-    local route, sent, backend = request.decide(host, judged, path, scheme == "https")
+    local as = { secure = scheme == "https" }
+    if client then
+        as.client = networks.client(networks.address(client)) or false
+    end
+    local route, sent, backend = request.decide(host, judged, path, as)
     local held, how, matched, traced = request.trace(host, judged)
     local result = {
         host = held and held.id or nil,
         route = traced and traced.id or nil,
+        alias = held and held.alias or nil,
         match = how,
         path = traced and traced.path or matched,
         peers = {},
     }
+    local filters = traced and traced.filters
+    if filters and filters.guards and not client then
+        result.note = "guards by address are left out: give client"
+    end
     if not route then
         result.status = sent
-        result.action = sent == 308 and "redirect" or "answer"
+        result.action = (sent == 308 or sent == 302) and "redirect" or "answer"
         result.reason = backend
         local key = traced and traced.backend
         result.backend = key

@@ -37,6 +37,7 @@ local _M = {
     problem_ttl_s = 300,
 
     -- Requests.
+    regex_stack_bytes = 262144,
     stale_connections_max = 16,
     upgraded_timeout_s = 3600,
     named_idle_s = 60,

@@ -6,6 +6,7 @@ local balancer = require("headgate.balancer")
 local compile = require("headgate.compile")
 local metrics = require("headgate.metrics")
 local random = require("headgate.random")
+local regex = require("headgate.regex")
 local request = require("headgate.request")
 local snapshot = require("headgate.snapshot")
 local store = require("headgate.store")
@@ -39,6 +40,7 @@ function _M.init(settings)
     compile.upstreams = settings.upstreams
     request.https_port = settings.https_port
     request.access_log = settings.access_log
+    regex.init()
     metrics.prepare()
     if not store.epoch() then
         snapshot.load(settings.snapshot)

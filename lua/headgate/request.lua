@@ -2,7 +2,10 @@
 -- It runs for every request of a client and ends each of them by an answer or by the jump, so a
 -- client that asks for a profile's own path is routed like any other.
 
+local access = require("headgate.filters.access")
+local networks = require("headgate.networks")
 local paths = require("headgate.paths")
+local rewrite = require("headgate.filters.rewrite")
 local router = require("headgate.router")
 local store = require("headgate.store")
 
@@ -41,6 +44,25 @@ local function host_document(name)
     return host or get(HOST, "_"), false
 end
 
+-- The host whose table decides: the host itself, or the one that it is another name of.
+local function deciding(host)
+    local alias = host.alias
+    if not alias then
+        return host
+    end
+    local target = get(HOST, alias)
+    if not target then
+        return nil, "host " .. alias .. ", which decides for this one, is missing"
+    end
+    if target.broken then
+        return nil, target.broken
+    end
+    if target.alias then
+        return nil, "host " .. alias .. ", which decides for this one, is another name itself"
+    end
+    return target
+end
+
 local function route_of(key)
     local route = get(ROUTE, key)
     if not route then
@@ -54,7 +76,10 @@ end
 
 -- The route of a path in a host, or of the fallbacks.
 local function route_in(host, path)
-    local key, how, matched = match(host, path)
+    local key, how, matched, err = match(host, path)
+    if err then
+        return nil, 503, err, how, matched
+    end
     if not key then
         key, how = host.fallback, "fallback"
         if key == "" and host.id ~= "_" then
@@ -139,6 +164,25 @@ local function find_certificate(name)
     return covering ~= nil and get(SERVER_NAME, covering) ~= nil
 end
 
+-- Whether the guards of a route let a client through.
+local function passes(guards, as)
+    local client
+    if as then
+        client = as.client
+        if client == nil then
+            return true
+        end
+    else
+        client = networks.client(var.binary_remote_addr)
+    end
+    for i = 1, #guards do
+        if not access.passes(guards[i], client) then
+            return false
+        end
+    end
+    return true
+end
+
 -- A host of its own name remembers the answer until the next change of anything.
 local function has_certificate(name, host, exact)
     if not exact then
@@ -150,23 +194,23 @@ local function has_certificate(name, host, exact)
     return host.has_certificate
 end
 
-local function is_secure(told)
-    if told == nil then
-        return var.https == "on"
+local function is_secure(as)
+    if as then
+        return as.secure
     end
-    return told
+    return var.https == "on"
 end
 
---- Where a request goes. For the request path and for explain: it changes nothing.
----@param name string host, lower case, without port
----@param path string decoded and normalised
----@param uri string as the client wrote it
----@param secure boolean? whether the listener speaks TLS; nil: that of the running request
----@return table? route
----@return integer|string status_or_uri with a route the URI to be sent, else the status
----@return table|string backend_or_reason with a route its backend, else why, or where to for 308
-function _M.decide(name, path, uri, secure)
-    seen = changes()
+local function wants_https(route, path, as)
+    return route.redirects and not is_secure(as) and sub(path, 1, #ACME) ~= ACME
+end
+
+---@class headgate.request.as whose request it would be, for explain
+---@field secure boolean whether the listener speaks TLS
+---@field client string|false|nil bytes of its address, false for none; nil: guards are left out
+
+-- The table that decides for a name, and its document.
+local function table_of(name)
     local host, exact = host_document(name)
     if not exact and not paths.is_host(name) then
         return nil, 400, "not a host name"
@@ -180,33 +224,82 @@ function _M.decide(name, path, uri, secure)
     if host.broken then
         return nil, 503, host.broken
     end
+    if host.alias then
+        local decider, reason = deciding(host)
+        return decider, decider and host or 503, decider and exact or reason
+    end
+    return host, host, exact
+end
+
+-- What a route answers itself, before any backend is asked: guards first, so that whoever is not
+-- let in learns nothing more.
+local function own_answer(route, as)
+    if route.closed then
+        return 503, route.closed
+    end
+    local filters = route.filters
+    if filters and filters.guards and not passes(filters.guards, as) then
+        return 403, "the client's address is not allowed"
+    end
+end
+
+-- The backend of a route and the URI that it is sent.
+local function onward(route, path, uri)
+    local backend, status, reason = backend_of(route)
+    if not backend then
+        return nil, status, reason, route
+    end
+    local filters = route.filters
+    if filters and filters.rewrite then
+        uri, status, reason = rewrite.apply(filters.rewrite, path, uri)
+        if not uri then
+            return nil, status, reason, route
+        end
+    end
+    return route, uri, backend
+end
+
+--- Where a request goes. For the request path and for explain: it changes nothing.
+---@param name string host, lower case, without port
+---@param path string decoded and normalised
+---@param uri string as the client wrote it
+---@param as headgate.request.as? nil: the running request
+---@return table? route
+---@return integer|string status_or_uri with a route the URI to be sent, else the status
+---@return table|string backend_or_reason with a route its backend, else why, or where to for 30x
+---@return table? refused without a route: the one that was chosen
+function _M.decide(name, path, uri, as)
+    seen = changes()
+    local decider, host, exact = table_of(name)
+    if not decider then
+        return nil, host, exact
+    end
     local status, reason
-    if host.strict then
-        uri, status, reason = strict_uri(host, path, uri)
+    if decider.strict then
+        uri, status, reason = strict_uri(decider, path, uri)
         if not uri then
             return nil, status, reason
         end
     end
     local route
-    route, status, reason = route_in(host, path)
+    route, status, reason = route_in(decider, path)
     if not route then
         return nil, status, reason
     end
-    if route.closed then
-        return nil, 503, route.closed, route
+    status, reason = own_answer(route, as)
+    if status then
+        return nil, status, reason, route
     end
-    if route.redirects and not is_secure(secure) and sub(path, 1, #ACME) ~= ACME
-        and has_certificate(name, host, exact)
+    if wants_https(route, path, as)
+        and (route.always_redirects or has_certificate(name, host, exact))
     then
         local port = _M.https_port == 443 and "" or ":" .. _M.https_port
         return nil, 308, "https://" .. name .. port .. paths.encode(uri), route
     end
-    local backend
-    backend, status, reason = backend_of(route)
-    if not backend then
-        return nil, status, reason, route
+    if path == "/" and route.filters and route.filters.app_root then
+        return nil, 302, route.filters.app_root, route
     end
-    return route, uri, backend
+    return onward(route, path, uri)
 end
 
 --- How explain tells the match: the same steps, with names.
@@ -215,13 +308,18 @@ end
 ---@return table? host
 ---@return string? how
 ---@return string? matched
+---@return table? route
 function _M.trace(name, path)
     seen = changes()
     local host = host_document(name)
     if not host or host.broken then
         return host
     end
-    local route, _, _, how, matched = route_in(host, path)
+    local decider = deciding(host)
+    if not decider then
+        return host
+    end
+    local route, _, _, how, matched = route_in(decider, path)
     return host, how, matched, route
 end
 
@@ -264,6 +362,10 @@ local function handle(ctx)
     else
         var.hg_target = route.spread and backend.upstream .. sent or sent
     end
+    local filters = route.filters
+    if filters and filters.tls_name then
+        var.hg_tls_name = filters.tls_name
+    end
     if _M.access_log then
         var.hg_route = route.label
     end
@@ -282,8 +384,8 @@ function _M.rewrite()
         set_uri(ctx.route.jump, false)
         return
     end
-    if status == 308 then
-        return ngx.redirect(reason, 308)
+    if status == 308 or status == 302 then
+        return ngx.redirect(reason, status)
     end
     if status ~= 404 then
         ngx.log(ngx.INFO, reason)

@@ -1,6 +1,9 @@
 --- Which route of a host takes a path. Pure: tables in, a route's key out.
 -- Rules: Kubernetes Ingress v1, "Path types" and "Multiple matches".
 
+local expressions = require("headgate.expressions")
+
+local match_expressions = expressions.match
 local find, sub, byte = string.find, string.sub, string.byte
 local pairs = pairs
 
@@ -9,6 +12,8 @@ local SLASH = 47
 local _M = {}
 
 ---@class headgate.host
+---@field alias string? name of the host that decides in its place
+---@field expressions headgate.expressions?
 ---@field exact table<string, string>
 ---@field prefixes table<string, string>
 ---@field fallback string
@@ -18,8 +23,9 @@ local _M = {}
 
 --- Prepares the match table of a host.
 ---@param value table value of a host document
+---@param regex table headgate.regex, for its expressions
 ---@return headgate.host
-function _M.compile(value)
+function _M.compile(value, regex)
     local depth = 0
     for path in pairs(value.prefixes) do
         if path ~= "/" then
@@ -34,6 +40,9 @@ function _M.compile(value)
         end
     end
     return {
+        alias = value.alias ~= "" and value.alias or nil,
+        expressions = #value.expressions > 0 and expressions.compile(value.expressions, regex)
+            or nil,
         exact = value.exact,
         prefixes = value.prefixes,
         fallback = value.fallback,
@@ -44,16 +53,27 @@ function _M.compile(value)
 end
 
 --- The key of the route for a path, or nil where only the fallback is left.
--- An exact path wins; then the prefix with most whole segments. A slash at the end counts for
--- exact paths only. Costs at most as many steps as the host's longest prefix has segments, so a
--- client cannot make it dear by a path with many slashes.
+-- Expressions are asked first, in their order. Then an exact path wins; then the prefix with most
+-- whole segments. A slash at the end counts for exact paths only. Without expressions it costs at
+-- most as many steps as the host's longest prefix has segments, so a client cannot make it dear by
+-- a path with many slashes.
 ---@param host headgate.host
 ---@param path string decoded and normalised, starts with a slash
 ---@return string? route
----@return string? kind "exact" or "prefix"
+---@return string? kind "exact", "prefix" or "expression"
 ---@return string? matched the path of the rule
+---@return string? err without a route: it cannot be told, and no other route may stand in for it
 function _M.match(host, path)
-    local route = host.exact[path]
+    local route
+    local of = host.expressions
+    if of then
+        local position, err
+        route, position, err = match_expressions(of, path)
+        if route or err then
+            return route, "expression", expressions.name(of, position), err
+        end
+    end
+    route = host.exact[path]
     if route then
         return route, "exact", path
     end

@@ -108,13 +108,11 @@ local function query_of(uri)
 end
 
 local function joined(path, own, sent)
-    if own == nil or own == "" then
-        own, sent = sent, nil
+    local query = own or ""
+    if sent and sent ~= "" then
+        query = query == "" and sent or query .. "&" .. sent
     end
-    if own == nil then
-        return path
-    end
-    return path .. "?" .. own .. ((sent ~= nil and sent ~= "") and "&" .. sent or "")
+    return query == "" and path or path .. "?" .. query
 end
 
 local function stripped(rewrite, path)

@@ -2,6 +2,7 @@ local router = require("headgate.router")
 
 local function host(exact, prefixes)
     return router.compile({
+        alias = "", expressions = {},
         exact = exact, prefixes = prefixes, fallback = "", strict_paths = false,
     })
 end
