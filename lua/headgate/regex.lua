@@ -9,6 +9,7 @@
 local core = require("resty.core.regex")
 local ffi = require("ffi")
 local limits = require("headgate.limits")
+local problems = require("headgate.problems")
 local re = require("ngx.re")
 
 local exec = ffi.C.ngx_http_lua_ffi_exec_regex
@@ -69,8 +70,19 @@ function _M.compiled(pattern)
     return handle
 end
 
+-- The first use by a request; one that cannot be compiled is told once.
+local function prepare_late(handle)
+    local known = handle.broken
+    local compiled = prepare(handle)
+    if not compiled and not known then
+        problems.report("requests for pattern " .. handle.pattern .. " get 503: it cannot be used: "
+            .. handle.broken)
+    end
+    return compiled
+end
+
 local function run(handle, subject)
-    local compiled = handle.compiled or prepare(handle)
+    local compiled = handle.compiled or prepare_late(handle)
     if not compiled then
         return nil, handle.broken
     end
