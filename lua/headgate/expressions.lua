@@ -7,11 +7,15 @@
 -- A request walks the bytes of its path once. Of the literals on that walk, one without a pattern
 -- matches for certain; only patterns that stand before the first of those are tested, in order.
 
+local limits = require("headgate.limits")
+
 local byte, lower, sub = string.byte, string.lower, string.sub
 local ipairs, min, sort = ipairs, math.min, table.sort
 
 local LEAF_MAX = 8
 local NONE = math.huge
+-- Patterns between two looks at the clock.
+local LOOK_EVERY = 64
 
 local _M = {}
 
@@ -32,6 +36,7 @@ local _M = {}
 ---@field patterns any[] by position, false for a literal
 ---@field routes string[]
 ---@field test fun(pattern: any, path: string): boolean, string?
+---@field clock fun(): number processor time
 
 local function groups_of(list)
     local groups, prefixes = {}, {}
@@ -94,7 +99,7 @@ end
 
 --- Prepares the expressions of a host.
 ---@param list table[] of a host document
----@param regex table `new` and `test` of headgate.regex
+---@param regex table `new`, `test` and `clock` of headgate.regex
 ---@return headgate.expressions
 function _M.compile(list, regex)
     local prefixes, patterns, routes = {}, {}, {}
@@ -110,6 +115,7 @@ function _M.compile(list, regex)
         patterns = patterns,
         routes = routes,
         test = regex.test,
+        clock = regex.clock,
     }
 end
 
@@ -178,7 +184,8 @@ local function next_position(count)
     return least
 end
 
---- The route of a path.
+--- The route of a path. Each pattern may cost a little, and thousands of them may stand in one line:
+-- all of a path together have their limit too.
 ---@param expressions headgate.expressions
 ---@param path string decoded and normalised
 ---@return string? route
@@ -187,10 +194,19 @@ end
 function _M.match(expressions, path)
     local patterns, test = expressions.patterns, expressions.test
     local count, literal = walk(expressions.root, lower(path))
+    local tried, began = 0, nil
     while count > 0 do
         local position = next_position(count)
         if position >= literal then
             break
+        end
+        tried = tried + 1
+        if tried % LOOK_EVERY == 0 then
+            local at = expressions.clock()
+            began = began or at
+            if at - began > limits.patterns_s_max then
+                return nil, position, "the patterns of this host cost this path too much"
+            end
         end
         local matches, err = test(patterns[position], path)
         if matches then

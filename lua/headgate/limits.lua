@@ -38,6 +38,7 @@ local _M = {
 
     -- Requests.
     regex_stack_bytes = 262144,
+    patterns_s_max = 0.03,
     stale_connections_max = 16,
     upgraded_timeout_s = 3600,
     named_idle_s = 60,

@@ -176,6 +176,27 @@ describe("expressions and aliases", () => {
     assert.ok(Math.min(...later) < first / 3, times.join(" "));
   });
 
+  test("many dear patterns cost their own requests", async () => {
+    await put(
+      lines.backend("dear/web/80", [backend.peer]),
+      lines.route("dear/i/all", "dear/web/80"),
+      lines.host(
+        "dear.test",
+        {},
+        {
+          expressions: Array.from({ length: 10_000 }, (_none, index) => ({
+            prefix: "/",
+            pattern: `^/(a|aa)+$(?#${index})`,
+            route: "dear/i/all",
+          })),
+        },
+      ),
+    );
+    assert.equal((await ask(nginx.http, "dear.test", { path: "/b" })).status, 404);
+    assert.equal((await ask(nginx.http, "dear.test", { path: `/${"a".repeat(15)}b` })).status, 503);
+    assert.equal((await ask(nginx.http, "dear.test", { path: "/b" })).status, 404);
+  });
+
   test("a strict host judges ';' by its expressions", async () => {
     await put(
       lines.backend("strict/web/80", [backend.peer]),

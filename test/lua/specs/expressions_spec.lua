@@ -2,7 +2,11 @@ local expressions = require("headgate.expressions")
 
 -- Lua patterns in place of PCRE: the index must not care. "(?fail)" stands for one that gives up.
 local function regex(seen)
+    local spent_s = 0
     return {
+        clock = function()
+            return spent_s
+        end,
         new = function(pattern)
             return { pattern = pattern }
         end,
@@ -13,6 +17,7 @@ local function regex(seen)
             if handle.pattern == "^/fail" then
                 return false, "gave up"
             end
+            spent_s = spent_s + (handle.pattern:find("dear", 1, true) and 0.001 or 0)
             return string.find(path:lower(), handle.pattern:lower()) ~= nil
         end,
     }
@@ -92,6 +97,20 @@ describe("expressions", function()
         seen[1] = nil
         assert.equal("r3", (expressions.match(of, "/ax")))
         assert.same({ "^/ab" }, seen)
+    end)
+
+    it("stop where many patterns cost a path too much", function()
+        local cheap, dear = {}, {}
+        for i = 1, 1000 do
+            cheap[i] = { "/", "^/cheap" .. i .. "$" }
+            dear[i] = { "/", "^/dear" .. i .. "$" }
+        end
+        assert.equal("r1000", (expressions.match(compile(cheap), "/cheap1000")))
+        local route, position, err = expressions.match(compile(dear), "/dear1000")
+        assert.is_nil(route)
+        assert.is_true(position < 200)
+        assert.matches("cost this path too much", err)
+        assert.equal("r20", (expressions.match(compile(dear), "/dear20")))
     end)
 
     it("ask few of many", function()
