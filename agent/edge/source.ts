@@ -6,6 +6,7 @@ import { EventWriter, type RefusedEvents } from "../kubernetes/event-writer.ts";
 import { loadKubeconfig } from "../kubernetes/kubeconfig.ts";
 import { KubernetesSource } from "../kubernetes/kubernetes-source.ts";
 import { LIMITS } from "../kubernetes/limits.ts";
+import { readAuthorities } from "../certificates/authorities.ts";
 import { inspectKeyPair } from "../certificates/key-pair.ts";
 import type { Logger } from "../lib/log.ts";
 import { VERSION } from "../lib/version.ts";
@@ -40,7 +41,10 @@ export function createSource(config: Config, targets: SourceTargets, events: Eve
   switch (source.kind) {
     case "manifests": {
       const { directory } = source;
-      return { source: new ManifestsSource({ directory, inspectKeyPair, now, ...targets }), events: null };
+      return {
+        source: new ManifestsSource({ directory, inspectKeyPair, readAuthorities, now, ...targets }),
+        events: null,
+      };
     }
     case "kubernetes": {
       const connection = loadKubeconfig({
@@ -57,7 +61,7 @@ export function createSource(config: Config, targets: SourceTargets, events: Eve
         source: new KubernetesSource({
           connection,
           namespace: source.namespace,
-          trim: (raw) => trimObject(raw, { strict: false, position: null, inspectKeyPair }),
+          trim: (raw) => trimObject(raw, { strict: false, position: null, inspectKeyPair, readAuthorities }),
           version: VERSION,
           ...common,
           ...targets,

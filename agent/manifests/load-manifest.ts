@@ -5,7 +5,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { errorText } from "../lib/errors.ts";
 import { shortHash } from "../lib/hash.ts";
 import { trimObject } from "../objects/trim.ts";
-import type { InspectKeyPair, Trimmed } from "../objects/trim.ts";
+import type { SecretReaders, Trimmed } from "../objects/trim.ts";
 import type { Fault, KubernetesObject, ObjectRef, Position } from "../objects/objects.ts";
 import type { Refusal } from "../store/source.ts";
 import { manifestFormat } from "./read-manifests.ts";
@@ -38,8 +38,7 @@ interface LoadedDocument {
   readonly result: Trimmed;
 }
 
-export interface LoadContext {
-  readonly inspectKeyPair: InspectKeyPair;
+export interface LoadContext extends SecretReaders {
   readonly cache: ManifestCache | undefined;
 }
 
@@ -75,7 +74,7 @@ export async function loadManifest(
         await nextTurn();
         sliceEnds = performance.now() + SLICE_MS;
       }
-      loaded = loadChunk(chunk.text, format, context.inspectKeyPair);
+      loaded = loadChunk(chunk.text, format, context);
     }
     cache.set(key, loaded);
     if (loaded === null) continue;
@@ -95,27 +94,23 @@ export async function loadManifest(
   return { objects, refusals, cache };
 }
 
-function loadChunk(
-  text: string,
-  format: "yaml" | "json",
-  inspectKeyPair: InspectKeyPair,
-): readonly LoadedDocument[] | null {
+function loadChunk(text: string, format: "yaml" | "json", secrets: SecretReaders): readonly LoadedDocument[] | null {
   const documents = parseChunk(text, format);
   if (documents === null) return null;
   return documents.map((document) => ({
     place: document.place,
     faultLine: document.kind === "broken" ? document.faultLine : null,
-    result: loadDocument(document, inspectKeyPair),
+    result: loadDocument(document, secrets),
   }));
 }
 
 /** The position comes later: it changes when a document above grows. */
-function loadDocument(document: ParsedDocument, inspectKeyPair: InspectKeyPair): Trimmed {
+function loadDocument(document: ParsedDocument, secrets: SecretReaders): Trimmed {
   if (document.kind === "broken") {
     return { kind: "refused", ref: null, faults: [{ field: "", message: document.message, fix: document.fix }] };
   }
   try {
-    return trimObject(withIdentity(document.value), { strict: true, position: null, inspectKeyPair });
+    return trimObject(withIdentity(document.value), { ...secrets, strict: true, position: null });
   } catch (thrown) {
     // Anchors can build a value that contains itself; whatever a document holds, it costs only that document.
     const [reason = ""] = errorText(thrown).split("\n");

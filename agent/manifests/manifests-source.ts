@@ -4,7 +4,7 @@
 import { existsSync, watch } from "node:fs";
 import type { FSWatcher } from "node:fs";
 import { join } from "node:path";
-import type { InspectKeyPair } from "../objects/trim.ts";
+import type { SecretReaders } from "../objects/trim.ts";
 import type { ChangeSink, Source, SourceState, SourceTrouble } from "../store/source.ts";
 import { loadManifest } from "./load-manifest.ts";
 import type { LoadedFile, ManifestCache } from "./load-manifest.ts";
@@ -12,13 +12,12 @@ import { ManifestSet } from "./manifest-set.ts";
 import { errorCode, listManifests, manifestFormat, readManifest, reasonText } from "./read-manifests.ts";
 import type { FileStamp } from "./read-manifests.ts";
 
-export interface ManifestsOptions {
+export interface ManifestsOptions extends SecretReaders {
   /** Absolute. */
   readonly directory: string;
   readonly sink: ChangeSink;
   /** Told whenever the state is another one. */
   readonly onState: (state: SourceState) => void;
-  readonly inspectKeyPair: InspectKeyPair;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -160,9 +159,8 @@ export class ManifestsSource implements Source {
     // With the directory itself gone nothing was deleted: `rm -r` and a new copy, a mount that went away.
     if (content.kind === "gone" && !existsSync(directory)) return;
     const text = content.kind === "text" ? content.text : null;
-    const { inspectKeyPair } = this.#options;
     const cache = this.#caches.get(path);
-    const loaded = content.kind === "gone" ? null : await loadManifest(path, content, { inspectKeyPair, cache });
+    const loaded = content.kind === "gone" ? null : await loadManifest(path, content, { ...this.#options, cache });
     if (loaded !== null) this.#caches.set(path, loaded.cache);
     if (this.#stopped || this.#mustSettle(path, text, loaded)) return;
     if (loaded === null) {

@@ -22,12 +22,20 @@ import { readEndpointSlice, readService, SERVICE_NAME_LABEL } from "./trim-servi
 
 /** Looks into tls.crt and tls.key (PEM). Passed in, because looking needs a crypto library and this room is pure. */
 export type InspectKeyPair = (certificate: string, key: string) => KeyPair;
+/** Reads ca.crt (PEM): what OpenSSL will read without fault, or null. Passed in for the same reason. */
+export type ReadAuthorities = (pem: string) => string | null;
 
-export interface TrimOptions {
+/** How Secrets are looked into. */
+export interface SecretReaders {
+  readonly inspectKeyPair: InspectKeyPair;
+  /** Absent: nothing is an authority. */
+  readonly readAuthorities?: ReadAuthorities;
+}
+
+export interface TrimOptions extends SecretReaders {
   /** true: an unknown field is a fault (manifests); false: it is dropped (API servers). */
   readonly strict: boolean;
   readonly position: Position | null;
-  readonly inspectKeyPair: InspectKeyPair;
 }
 
 export type Trimmed =
@@ -98,7 +106,7 @@ function readKind(
     case "ConfigMap":
       return readConfigMap(raw, meta, reading);
     case "Secret":
-      return readSecret(raw, meta, reading, options.inspectKeyPair);
+      return readSecret(raw, meta, reading, options);
   }
 }
 
@@ -179,14 +187,14 @@ const readSecretFields = record({
   immutable: flag(false),
 });
 
-function readSecret(raw: unknown, { meta }: ReadMeta, reading: Reading, inspect: InspectKeyPair): Secret {
+function readSecret(raw: unknown, { meta }: ReadMeta, reading: Reading, options: TrimOptions): Secret {
   const secret = readSecretFields(raw, "", reading);
   const trimmed = {
     kind: "Secret",
     meta: { ...meta, annotations: {} },
     type: secret.type,
     refused: null,
-    authorities: authoritiesOf(secret),
+    authorities: authoritiesOf(secret, options.readAuthorities ?? null),
   } as const;
   // Nothing is worth a look into a key pair when the object is refused anyway.
   if (reading.faults.length > 0) return { ...trimmed, keyPair: missing("tls.crt") };
@@ -194,20 +202,18 @@ function readSecret(raw: unknown, { meta }: ReadMeta, reading: Reading, inspect:
   if (typeof certificate !== "string") return { ...trimmed, keyPair: certificate };
   const key = dataOf(secret, "tls.key");
   if (typeof key !== "string") return { ...trimmed, keyPair: key };
-  return { ...trimmed, keyPair: inspect(certificate, key) };
+  return { ...trimmed, keyPair: options.inspectKeyPair(certificate, key) };
 }
 
 type SecretData = Pick<ReturnType<typeof readSecretFields>, "data" | "stringData">;
 type TlsField = "tls.crt" | "tls.key" | "ca.crt";
 
 const AUTHORITIES_LENGTH_MAX = 262_144;
-/** PEM certificates and nothing else that OpenSSL could take for something. */
-const AUTHORITIES = /^(\s*(#[^\n]*\n)?-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----)+\s*$/;
 
-function authoritiesOf(secret: SecretData): string | null {
+function authoritiesOf(secret: SecretData, read: ReadAuthorities | null): string | null {
   const text = dataOf(secret, "ca.crt");
-  if (typeof text !== "string" || text.length > AUTHORITIES_LENGTH_MAX) return null;
-  return AUTHORITIES.test(text) ? text : null;
+  if (typeof text !== "string" || text.length > AUTHORITIES_LENGTH_MAX || read === null) return null;
+  return read(text);
 }
 
 // stringData wins over data, as in the API server.

@@ -2,6 +2,7 @@
 // manifests source.
 
 import type { GivenObjects } from "../api/wire.ts";
+import { readAuthorities } from "../certificates/authorities.ts";
 import { inspectKeyPair } from "../certificates/key-pair.ts";
 import { loadManifest } from "../manifests/load-manifest.ts";
 import { ManifestSet } from "../manifests/manifest-set.ts";
@@ -20,7 +21,7 @@ export async function readGiven(paths: readonly string[]): Promise<Read> {
   const files = await readPaths(paths);
   const set = new ManifestSet();
   for (const { name, content } of files) {
-    set.setFile(name, await loadManifest(name, content, { inspectKeyPair, cache: undefined }));
+    set.setFile(name, await loadManifest(name, content, { inspectKeyPair, readAuthorities, cache: undefined }));
   }
   const objects: KubernetesObject[] = [];
   const refusals: Refusal[] = [];

@@ -13,10 +13,9 @@ local _M = {
     UNKNOWN_PROFILE = "profile: not in the running configuration",
     profiles = {},
     upstreams = 1,
+    -- Those of the profiles; a route that has them needs no set_timeouts.
+    timeouts = { connect_ms = 5000, send_ms = 60000, read_ms = 60000 },
 }
-
--- Those of nginx/templates/profile.conf.njk; a route that has them needs no set_timeouts.
-local PROFILE_TIMEOUTS = { connect_ms = 5000, send_ms = 60000, read_ms = 60000 }
 
 ---@class headgate.profile
 ---@field grpc boolean nginx's gRPC module speaks to the backend
@@ -67,9 +66,9 @@ function _M.route(value)
         total = total + choice.weight
     end
     local timeouts = value.timeouts
-    local own_timeouts = timeouts.connect_ms ~= PROFILE_TIMEOUTS.connect_ms
-        or timeouts.send_ms ~= PROFILE_TIMEOUTS.send_ms
-        or timeouts.read_ms ~= PROFILE_TIMEOUTS.read_ms
+    local own_timeouts = timeouts.connect_ms ~= _M.timeouts.connect_ms
+        or timeouts.send_ms ~= _M.timeouts.send_ms
+        or timeouts.read_ms ~= _M.timeouts.read_ms
     local label = value.namespace .. "/" .. value.ingress .. "/" .. value.service
     return {
         jump = "/" .. value.profile,

@@ -184,8 +184,8 @@ local function next_position(count)
     return least
 end
 
---- The route of a path. Each pattern may cost a little, and thousands of them may stand in one line:
--- all of a path together have their limit too.
+--- The route of a path. Each pattern may cost a little, and thousands of them may stand in one
+-- line: all of a path together have their limit too.
 ---@param expressions headgate.expressions
 ---@param path string decoded and normalised
 ---@return string? route

@@ -30,6 +30,12 @@ local _M = {
 ---@field profiles table<string, headgate.profile>
 ---@field upstreams integer how many upstream blocks there are
 ---@field https_port integer
+---@field redirect_code integer
+---@field no_redirect_paths string[]
+---@field hsts string?
+---@field forwarded boolean
+---@field reject_unknown_names boolean
+---@field timeouts table<string, integer> those of the profiles
 ---@field access_log boolean
 
 --- init_by_lua: takes the settings, and fills shared memory where it is new.
@@ -39,7 +45,13 @@ function _M.init(settings)
     compile.set_profiles(settings.profiles)
     compile.upstreams = settings.upstreams
     request.https_port = settings.https_port
+    request.redirect_code = settings.redirect_code
+    request.no_redirect_paths = settings.no_redirect_paths
+    request.hsts = settings.hsts
+    request.forwarded = settings.forwarded
     request.access_log = settings.access_log
+    tls.reject_unknown_names = settings.reject_unknown_names
+    compile.timeouts = settings.timeouts
     regex.init()
     metrics.prepare()
     if not store.epoch() then

@@ -23,9 +23,18 @@ local is_internal = ngx.req.is_internal
 local set_uri = ngx.req.set_uri
 
 local SLASH = 47
-local ACME = "/.well-known/acme-challenge/"
 
-local _M = { https_port = 443, access_log = true }
+---@class headgate.request.settings
+---@field https_port integer where http is redirected to
+---@field redirect_code integer
+---@field no_redirect_paths string[] paths that begin so stay on http
+---@field hsts string? value of Strict-Transport-Security
+---@field forwarded boolean X-Forwarded-Proto of trusted proxies counts
+---@field access_log boolean
+local _M = {
+    https_port = 443, redirect_code = 308, no_redirect_paths = { "/.well-known/acme-challenge/" },
+    access_log = true, forwarded = false,
+}
 
 -- The number of changes when this decision began: asked for once, it stands for all documents.
 local seen
@@ -198,11 +207,23 @@ local function is_secure(as)
     if as then
         return as.secure
     end
+    if _M.forwarded then
+        return var.hg_scheme == "https"
+    end
     return var.https == "on"
 end
 
+local function stays_on_http(path)
+    for _, prefix in ipairs(_M.no_redirect_paths) do
+        if sub(path, 1, #prefix) == prefix then
+            return true
+        end
+    end
+    return false
+end
+
 local function wants_https(route, path, as)
-    return route.redirects and not is_secure(as) and sub(path, 1, #ACME) ~= ACME
+    return route.redirects and not is_secure(as) and not stays_on_http(path)
 end
 
 ---@class headgate.request.as whose request it would be, for explain
@@ -294,7 +315,7 @@ function _M.decide(name, path, uri, as)
         and (route.always_redirects or has_certificate(name, host, exact))
     then
         local port = _M.https_port == 443 and "" or ":" .. _M.https_port
-        return nil, 308, "https://" .. name .. port .. paths.encode(uri), route
+        return nil, _M.redirect_code, "https://" .. name .. port .. paths.encode(uri), route
     end
     if path == "/" and route.filters and route.filters.app_root then
         return nil, 302, route.filters.app_root, route
@@ -344,6 +365,10 @@ local function handle(ctx)
     end
     local path = var.uri
     local route, sent, backend, refused = _M.decide(name, path, uri)
+    -- RFC 6797, section 7.2: over TLS alone. Not by the default certificate: browsers refuse that.
+    if _M.hsts and var.https == "on" and find_certificate(name) then
+        var.hg_hsts = _M.hsts
+    end
     if not route then
         if refused then
             ctx.series = refused.series
@@ -384,7 +409,7 @@ function _M.rewrite()
         set_uri(ctx.route.jump, false)
         return
     end
-    if status == 308 or status == 302 then
+    if status >= 300 and status < 400 then
         return ngx.redirect(reason, status)
     end
     if status ~= 404 then

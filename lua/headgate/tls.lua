@@ -9,7 +9,7 @@ local store = require("headgate.store")
 local lower, sub = string.lower, string.sub
 local get = store.get
 
-local _M = {}
+local _M = { reject_unknown_names = false }
 
 local function server_name(name)
     if name then
@@ -52,6 +52,9 @@ end
 local function certificate()
     local entry = server_name(ssl.server_name())
     local pair = entry and pair_of(entry.certificate)
+    if not entry and _M.reject_unknown_names then
+        return "reject"
+    end
     if not pair then
         local default = get(store.server_name, "_")
         pair = default and pair_of(default.certificate)
@@ -66,9 +69,11 @@ end
 
 --- Runs the phase.
 function _M.certificate()
-    local ok, err = pcall(certificate)
+    local ok, verdict = pcall(certificate)
     if not ok then
-        store.report("handshakes fail: " .. tostring(err))
+        store.report("handshakes fail: " .. tostring(verdict))
+    elseif verdict == "reject" then
+        return ngx.exit(ngx.ERROR)
     end
 end
 
