@@ -4,6 +4,7 @@ local answer = require("headgate.answer")
 local api = require("headgate.api")
 local balancer = require("headgate.balancer")
 local compile = require("headgate.compile")
+local https = require("headgate.https")
 local metrics = require("headgate.metrics")
 local random = require("headgate.random")
 local regex = require("headgate.regex")
@@ -44,11 +45,11 @@ function _M.init(settings)
     api.configuration = settings.generation
     compile.set_profiles(settings.profiles)
     compile.upstreams = settings.upstreams
-    request.https_port = settings.https_port
-    request.redirect_code = settings.redirect_code
-    request.no_redirect_paths = settings.no_redirect_paths
-    request.hsts = settings.hsts
-    request.forwarded = settings.forwarded
+    https.port = settings.https_port
+    https.redirect_code = settings.redirect_code
+    https.no_redirect_paths = settings.no_redirect_paths
+    https.hsts = settings.hsts
+    https.forwarded = settings.forwarded
     request.access_log = settings.access_log
     tls.reject_unknown_names = settings.reject_unknown_names
     compile.timeouts = settings.timeouts

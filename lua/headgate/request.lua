@@ -3,6 +3,7 @@
 -- client that asks for a profile's own path is routed like any other.
 
 local access = require("headgate.filters.access")
+local https = require("headgate.https")
 local networks = require("headgate.networks")
 local paths = require("headgate.paths")
 local rewrite = require("headgate.filters.rewrite")
@@ -14,7 +15,7 @@ local pcall = pcall
 local random = math.random
 local changes, get_at = store.changes, store.get_at
 local match, wildcard = router.match, router.wildcard
-local BACKEND, HOST, ROUTE, SERVER_NAME = store.backend, store.host, store.route, store.server_name
+local BACKEND, HOST, ROUTE = store.backend, store.host, store.route
 
 local ngx = ngx
 local var = ngx.var
@@ -24,17 +25,7 @@ local set_uri = ngx.req.set_uri
 
 local SLASH = 47
 
----@class headgate.request.settings
----@field https_port integer where http is redirected to
----@field redirect_code integer
----@field no_redirect_paths string[] paths that begin so stay on http
----@field hsts string? value of Strict-Transport-Security
----@field forwarded boolean X-Forwarded-Proto of trusted proxies counts
----@field access_log boolean
-local _M = {
-    https_port = 443, redirect_code = 308, no_redirect_paths = { "/.well-known/acme-challenge/" },
-    access_log = true, forwarded = false,
-}
+local _M = { access_log = true }
 
 -- The number of changes when this decision began: asked for once, it stands for all documents.
 local seen
@@ -165,14 +156,6 @@ local function backend_of(route)
     return backend
 end
 
-local function find_certificate(name)
-    if get(SERVER_NAME, name) then
-        return true
-    end
-    local covering = wildcard(name)
-    return covering ~= nil and get(SERVER_NAME, covering) ~= nil
-end
-
 -- Whether the guards of a route let a client through.
 local function passes(guards, as)
     local client
@@ -190,40 +173,6 @@ local function passes(guards, as)
         end
     end
     return true
-end
-
--- A host of its own name remembers the answer until the next change of anything.
-local function has_certificate(name, host, exact)
-    if not exact then
-        return find_certificate(name)
-    end
-    if host.certificate_seen ~= seen then
-        host.certificate_seen, host.has_certificate = seen, find_certificate(name)
-    end
-    return host.has_certificate
-end
-
-local function is_secure(as)
-    if as then
-        return as.secure
-    end
-    if _M.forwarded then
-        return var.hg_scheme == "https"
-    end
-    return var.https == "on"
-end
-
-local function stays_on_http(path)
-    for _, prefix in ipairs(_M.no_redirect_paths) do
-        if sub(path, 1, #prefix) == prefix then
-            return true
-        end
-    end
-    return false
-end
-
-local function wants_https(route, path, as)
-    return route.redirects and not is_secure(as) and not stays_on_http(path)
 end
 
 ---@class headgate.request.as whose request it would be, for explain
@@ -311,11 +260,11 @@ function _M.decide(name, path, uri, as)
     if status then
         return nil, status, reason, route
     end
-    if wants_https(route, path, as)
-        and (route.always_redirects or has_certificate(name, host, exact))
+    if https.wants(route, path, as)
+        and (route.always_redirects or https.has_certificate(name, host, exact, seen))
     then
-        local port = _M.https_port == 443 and "" or ":" .. _M.https_port
-        return nil, _M.redirect_code, "https://" .. name .. port .. paths.encode(uri), route
+        local port = https.port == 443 and "" or ":" .. https.port
+        return nil, https.redirect_code, "https://" .. name .. port .. paths.encode(uri), route
     end
     if path == "/" and route.filters and route.filters.app_root then
         return nil, 302, route.filters.app_root, route
@@ -365,9 +314,9 @@ local function handle(ctx)
     end
     local path = var.uri
     local route, sent, backend, refused = _M.decide(name, path, uri)
-    -- RFC 6797, section 7.2: over TLS alone. Not by the default certificate: browsers refuse that.
-    if _M.hsts and var.https == "on" and find_certificate(name) then
-        var.hg_hsts = _M.hsts
+    local hsts = https.strict_transport(name, seen)
+    if hsts then
+        var.hg_hsts = hsts
     end
     if not route then
         if refused then

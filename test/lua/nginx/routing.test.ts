@@ -131,7 +131,7 @@ describe("routing", () => {
       lines.route("none/i/nothing", ""),
       lines.backend("none/full/80", [backend.peer]),
       lines.route("none/i/closed", "none/full/80", { closed: "auth-url is not served" }),
-      lines.route("none/i/profile", "none/full/80", { profile: "grpc" }),
+      lines.route("none/i/profile", "none/full/80", { profile: "https-0a1b" }),
       lines.host("none.test", {
         "/empty": "none/i/empty",
         "/missing": "none/i/missing",
@@ -153,7 +153,7 @@ describe("routing", () => {
   test("a route that names a profile of a later configuration keeps its version before", async () => {
     await put(...lines.site("profile.test", [backend.peer]));
     assert.equal((await ask(nginx.http, "profile.test")).status, 200);
-    const old = lines.route("test/profile-test/all", "test/profile-test/80", { profile: "grpc" });
+    const old = lines.route("test/profile-test/all", "test/profile-test/80", { profile: "https-0a1b" });
     await put(old);
     // The worker that has decoded the version before serves it; one that has not answers 503.
     const statuses = new Set<number>();
