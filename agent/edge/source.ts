@@ -102,6 +102,7 @@ export function uidIn(store: Store, { kind, namespace, name }: ObjectRef): strin
     case "IngressClass":
       return store.ingressClasses().find(({ meta }) => meta.name === name)?.meta.uid ?? null;
     case "EndpointSlice":
+    case "Endpoints":
     case "Secret":
     case "ConfigMap":
     case "Node":

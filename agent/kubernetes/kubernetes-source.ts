@@ -15,6 +15,7 @@ import { allNodes, oneObject, resourceText, wholeKinds } from "./resources.ts";
 import type { Resource, SingleKind } from "./resources.ts";
 import { StartGate } from "./start-gate.ts";
 import { describeTroubles } from "./troubles.ts";
+import { VersionChoice } from "./version-choice.ts";
 import { VersionAudit } from "./version-audit.ts";
 import type { WentBack } from "./version-audit.ts";
 
@@ -46,6 +47,7 @@ export class KubernetesSource implements Source {
   readonly #gate: StartGate;
   readonly #kinds: Reflector[];
   readonly #audit: VersionAudit;
+  readonly #choice: VersionChoice;
   /** Kind → "namespace/name" → who reads it. */
   readonly #singles: Readonly<Record<SingleKind, Map<string, Reflector>>> = { Secret: new Map(), ConfigMap: new Map() };
   readonly #leaving = new Set<Promise<void>>();
@@ -61,6 +63,15 @@ export class KubernetesSource implements Source {
     this.#client = new ApiClient(options.connection, options.version);
     this.#gate = new StartGate(this.#limits.secretStartsMax);
     this.#kinds = wholeKinds(options.namespace).map((resource) => this.#reflector(resource, null));
+    this.#choice = new VersionChoice({
+      client: this.#client,
+      limits: this.#limits,
+      namespace: options.namespace,
+      sink: options.sink,
+      log: options.log,
+      kinds: () => this.#kinds,
+      read: (resource, old) => this.#readInstead(resource, old),
+    });
     this.#audit = new VersionAudit({
       client: this.#client,
       limits: this.#limits,
@@ -80,7 +91,7 @@ export class KubernetesSource implements Source {
   /** Ends all requests. After it resolved, neither `sink` nor `onState` is called any more. */
   async stop(): Promise<void> {
     this.#phase = "stopped";
-    await this.#audit.stop();
+    await Promise.all([this.#audit.stop(), this.#choice.stop()]);
     await Promise.all(this.#all().map((reflector) => reflector.stop()));
     await Promise.all(this.#leaving);
     this.#client.close();
@@ -110,6 +121,18 @@ export class KubernetesSource implements Source {
     if (this.#kinds.some(({ resource }) => resource.kind === "Node")) return;
     const reflector = this.#reflector(allNodes(), null);
     this.#kinds.push(reflector);
+    if (this.#phase === "running") reflector.start();
+  }
+
+  /** What the old one told stays until the new one has been read. */
+  #readInstead(resource: Resource, old: Reflector | null): void {
+    const reflector = this.#reflector(resource, null);
+    if (old === null) this.#kinds.push(reflector);
+    else this.#kinds.splice(this.#kinds.indexOf(old), 1, reflector);
+    if (old !== null) {
+      const left = old.stop().then(() => void this.#leaving.delete(left));
+      this.#leaving.add(left);
+    }
     if (this.#phase === "running") reflector.start();
   }
 
@@ -177,6 +200,7 @@ export class KubernetesSource implements Source {
   #onState(): void {
     if (this.#phase === "stopped") return;
     this.#tellAbsentClasses();
+    this.#choice.look();
     this.#synced ||= this.#isSynced();
     const state = this.state();
     const told = JSON.stringify([state.synced, state.troubles, state.location]);
@@ -193,7 +217,8 @@ export class KubernetesSource implements Source {
 
   /**
    * Routes can be built without IngressClasses, and a Role that is bound to one namespace cannot allow them: after a
-   * while a refusal counts as an answer. Nor does one of Nodes hold up what is asked elsewhere. Not so for the other kinds: without them every route would be closed.
+   * while a refusal counts as an answer. Nor does one of Nodes hold up what is asked
+   * elsewhere. Not so for the other kinds: without them every route would be closed.
    */
   #isDispensable({ resource, trouble }: Reflector): boolean {
     if ((resource.kind !== "IngressClass" && resource.kind !== "Node") || trouble === null) return false;

@@ -56,6 +56,8 @@ export interface Limits {
   readonly eventsRefusedMs: number;
   /** After so long a refused IngressClass (403, 404) no longer holds up the first sync. */
   readonly refusedMs: number;
+  /** Between two looks at which versions a server has, while something is refused or not found. */
+  readonly rediscoverMs: number;
   /** First reads of single Secrets at one time. */
   readonly secretStartsMax: number;
   /** Single Secrets named one by one in the state; the others are counted. */
@@ -91,6 +93,7 @@ export const LIMITS: Limits = {
   eventsKeptMs: 3_600_000,
   eventsRefusedMs: 1_800_000,
   refusedMs: 10_000,
+  rediscoverMs: 30_000,
   secretStartsMax: 16,
   secretTroublesMax: 10,
 };

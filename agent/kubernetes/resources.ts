@@ -38,6 +38,20 @@ const KINDS: readonly Kind[] = [
   },
 ];
 
+const ENDPOINTS: Kind = { kind: "Endpoints", group: "", plural: "endpoints", namespaced: true, selectors: {} };
+
+/** A kind in the version that a server has; null: as it is read of a modern one. Of one namespace or (null) of all. */
+export function kindOfVersion(
+  kind: "Ingress" | "IngressClass" | "EndpointSlice" | "Endpoints",
+  apiVersion: string | null,
+  namespace: string | null,
+): Resource {
+  const found = kind === "Endpoints" ? ENDPOINTS : KINDS.find((one) => one.kind === kind);
+  if (found === undefined) throw new TypeError(`no kind ${kind}`);
+  const [group = "", version = "v1"] = (apiVersion ?? `${found.group}/v1`).split("/");
+  return wholeKind({ ...found, group }, namespace, version);
+}
+
 /** The whole kinds, of one namespace or (null) of all. */
 export function wholeKinds(namespace: string | null): readonly Resource[] {
   return KINDS.map((kind) => wholeKind(kind, namespace));
@@ -48,12 +62,16 @@ export function allNodes(): Resource {
   return wholeKind(NODES, null);
 }
 
-function wholeKind({ kind, group, plural, namespaced, selectors }: Kind, namespace: string | null): Resource {
-  const base = group === "" ? "/api/v1" : `/apis/${group}/v1`;
+function wholeKind(
+  { kind, group, plural, namespaced, selectors }: Kind,
+  namespace: string | null,
+  version = "v1",
+): Resource {
+  const base = group === "" ? `/api/${version}` : `/apis/${group}/${version}`;
   const scope = namespaced && namespace !== null ? `/namespaces/${encodeURIComponent(namespace)}` : "";
   return {
     kind,
-    apiVersion: group === "" ? "v1" : `${group}/v1`,
+    apiVersion: group === "" ? version : `${group}/${version}`,
     rbacName: group === "" ? plural : `${plural}.${group}`,
     path: `${base}${scope}/${plural}`,
     selectors,

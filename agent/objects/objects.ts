@@ -2,7 +2,15 @@
 // Both sources (an API server, a directory of manifests) give exactly these; nothing else of the agent
 // can tell which of the two an object came from, but for the text of `where` in messages.
 
-export type ObjectKind = "Ingress" | "IngressClass" | "Service" | "EndpointSlice" | "Secret" | "ConfigMap" | "Node";
+export type ObjectKind =
+  | "Ingress"
+  | "IngressClass"
+  | "Service"
+  | "EndpointSlice"
+  | "Endpoints"
+  | "Secret"
+  | "ConfigMap"
+  | "Node";
 
 /** Names one object. `namespace` is "" for cluster-scoped kinds. */
 export interface ObjectRef {
@@ -151,6 +159,22 @@ export interface EndpointSlice {
   readonly endpoints: readonly Endpoint[];
 }
 
+export interface EndpointAddress {
+  readonly address: string;
+  readonly nodeName: string | null;
+}
+/** Of API servers without EndpointSlices; counts only where the Service has none of those. */
+export interface Endpoints {
+  readonly kind: "Endpoints";
+  /** The name is that of the Service. */
+  readonly meta: Meta;
+  readonly subsets: readonly {
+    readonly ready: readonly EndpointAddress[];
+    readonly notReady: readonly EndpointAddress[];
+    readonly ports: readonly EndpointSlicePort[];
+  }[];
+}
+
 /** What was found out about tls.crt and tls.key when the Secret arrived. Times in milliseconds since 1970. */
 export type KeyPair =
   | {
@@ -181,7 +205,7 @@ export interface Secret {
   readonly authorities: string | null;
 }
 
-export type KubernetesObject = Ingress | IngressClass | Service | EndpointSlice | Secret | ConfigMap | Node;
+export type KubernetesObject = Ingress | IngressClass | Service | EndpointSlice | Endpoints | Secret | ConfigMap | Node;
 
 /** One thing that is wrong with an object: the field by its path, what is wrong, and what to do. */
 export interface Fault {

@@ -1,4 +1,5 @@
-// Reading networking.k8s.io/v1: Ingress and IngressClass.
+// Reading Ingress and IngressClass: networking.k8s.io/v1, and the versions before it, which differ in how a backend
+// is written (Kubernetes API deprecation guide, v1.22).
 
 import type { Ingress, IngressBackend, IngressClass, IngressPath, IngressRule, IngressTls } from "./objects.ts";
 import { fault, list, optional, type Reader, type Reading, record, required, text, unread } from "./readers.ts";
@@ -12,12 +13,12 @@ const TLS_MAX = 5_000;
 
 const PATH_TYPES = ["Exact", "Prefix", "ImplementationSpecific"] as const;
 
-const readPort = record({
-  number: wholeNumber(1, 65_535),
-  name: optional(
-    name(/^(?=.*[a-z])[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'a port\'s name as the Service has it, like "http"', 63),
-  ),
-});
+const readPortName = name(
+  /^(?=.*[a-z])[a-z0-9]([-a-z0-9]*[a-z0-9])?$/,
+  'a port\'s name as the Service has it, like "http"',
+  63,
+);
+const readPort = record({ number: wholeNumber(1, 65_535), name: optional(readPortName) });
 const readServiceFields = record({
   name: labelName,
   port: required(servicePort, "port: {number: 80} or port: {name: http}"),
@@ -35,14 +36,14 @@ const readPathFields = record({
   pathType: word(PATH_TYPES, null),
   backend: readBackend,
 });
-const readRuleFields = record({
-  host: text(""),
-  http: optional(record({ paths: list(readPath, PATHS_MAX) })),
-});
-const readRule: Reader<IngressRule> = (value, field, reading) => {
-  const rule = readRuleFields(value, field, reading);
-  return { host: rule.host, paths: rule.http?.paths ?? [] };
-};
+type Rule = { readonly host: string; readonly http: { readonly paths: readonly IngressPath[] } | null };
+function ruleReader(path: Reader<IngressPath>): Reader<IngressRule> {
+  const read: Reader<Rule> = record({ host: text(""), http: optional(record({ paths: list(path, PATHS_MAX) })) });
+  return (value, field, reading) => {
+    const rule = read(value, field, reading);
+    return { host: rule.host, paths: rule.http?.paths ?? [] };
+  };
+}
 const readTlsFields = record({ hosts: list(text(""), TLS_MAX), secretName: text("") });
 const readTls: Reader<IngressTls> = (value, field, reading) => {
   const tls = readTlsFields(value, field, reading);
@@ -52,16 +53,26 @@ const readTls: Reader<IngressTls> = (value, field, reading) => {
 const readSpec = record({
   ingressClassName: text(null),
   defaultBackend: optional(readBackend),
-  rules: list(readRule, RULES_MAX),
+  rules: list(ruleReader(readPath), RULES_MAX),
   tls: list(readTls, TLS_MAX),
 });
-const readIngressFields = record({
-  apiVersion: unread,
-  kind: unread,
-  metadata: unread,
-  spec: required(readSpec, "spec: with rules or a defaultBackend"),
-  status: unread,
+const readBetaPath: Reader<IngressPath> = record({
+  path: text(""),
+  pathType: word(PATH_TYPES, "ImplementationSpecific"),
+  backend: readBetaBackend,
 });
+const readBetaSpec = record({
+  ingressClassName: text(null),
+  backend: optional(readBetaBackend),
+  rules: list(ruleReader(readBetaPath), RULES_MAX),
+  tls: list(readTls, TLS_MAX),
+});
+const document = { apiVersion: unread, kind: unread, metadata: unread, status: unread };
+const readIngressFields = record({
+  ...document,
+  spec: required(readSpec, "spec: with rules or a defaultBackend"),
+});
+const readBetaFields = record({ ...document, spec: required(readBetaSpec, "spec: with rules or a backend") });
 const readParameters = record({
   apiGroup: text(""),
   kind: text(""),
@@ -79,8 +90,22 @@ const readClassFields = record({
 /** Reads an Ingress. Hosts and paths stay as written: what is wrong with one of them costs only its rule. */
 export function readIngress(raw: unknown, { meta }: ReadMeta, reading: Reading): Ingress {
   const { spec } = readIngressFields(raw, "", reading);
+  return ingressOf(meta, { ...spec, backendField: "defaultBackend" }, reading);
+}
+
+/** Reads an Ingress of networking.k8s.io/v1beta1 or extensions/v1beta1: serviceName, servicePort and spec.backend. */
+export function readBetaIngress(raw: unknown, { meta }: ReadMeta, reading: Reading): Ingress {
+  const { spec } = readBetaFields(raw, "", reading);
+  return ingressOf(meta, { ...spec, defaultBackend: spec.backend, backendField: "backend" }, reading);
+}
+
+interface Spec extends Omit<Ingress, "kind" | "meta"> {
+  readonly backendField: string;
+}
+
+function ingressOf(meta: Ingress["meta"], spec: Spec, reading: Reading): Ingress {
   if (reading.faults.length === 0 && spec.rules.length === 0 && spec.defaultBackend === null) {
-    fault(reading, "spec", "has neither rules nor a defaultBackend", "add one of them");
+    fault(reading, "spec", `has neither rules nor a ${spec.backendField}`, "add one of them");
   }
   return {
     kind: "Ingress",
@@ -146,6 +171,33 @@ function readBackend(value: unknown, field: string, reading: Reading): IngressBa
     return { kind: "resource", apiGroup: resource.apiGroup, resourceKind: resource.kind, name: resource.name };
   }
   return { kind: "service", service: service?.name ?? "", port: service?.port ?? 0 };
+}
+
+const readBetaBackendFields = record({
+  serviceName: text(""),
+  servicePort: betaPort,
+  resource: optional(readResourceFields),
+});
+
+function readBetaBackend(value: unknown, field: string, reading: Reading): IngressBackend {
+  const before = reading.faults.length;
+  const { serviceName, servicePort: port, resource } = readBetaBackendFields(value, field, reading);
+  if (serviceName === "" && resource !== null) {
+    return { kind: "resource", apiGroup: resource.apiGroup, resourceKind: resource.kind, name: resource.name };
+  }
+  if (serviceName === "") return { kind: "none" };
+  const service = labelName(serviceName, `${field}.serviceName`, reading);
+  if (port === null && reading.faults.length === before) {
+    fault(reading, `${field}.servicePort`, "is missing", "add it: a port's number or name");
+  }
+  return { kind: "service", service, port: port ?? 0 };
+}
+
+// A number or a name (IntOrString); digits in quotes are a number to those who wrote them.
+function betaPort(value: unknown, field: string, reading: Reading): number | string | null {
+  if (value === undefined || value === null || value === 0 || value === "") return null;
+  if (typeof value === "string" && !/^\d+$/.test(value)) return readPortName(value, field, reading);
+  return wholeNumber(1, 65_535)(Number(value), field, reading);
 }
 
 // serviceName and servicePort are of the API before 1.19; to call them merely unknown would help nobody.

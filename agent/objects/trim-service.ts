@@ -1,8 +1,8 @@
-// Reading v1 Service and discovery.k8s.io/v1 EndpointSlice.
+// Reading v1 Service and EndpointSlice, of discovery.k8s.io/v1 and v1beta1.
 
 import type { Endpoint, EndpointSlice, EndpointSlicePort, Service, ServicePort } from "./objects.ts";
 import { fault, flag, list, optional, type Reader, type Reading, record, required } from "./readers.ts";
-import { shown, text, unread, wholeNumber, word } from "./readers.ts";
+import { shown, text, textMap, unread, wholeNumber, word } from "./readers.ts";
 import { ENDPOINTS_ANNOTATION } from "./annotation-keys.ts";
 import type { ReadMeta } from "./trim-meta.ts";
 
@@ -84,6 +84,9 @@ export function readService(raw: unknown, { meta }: ReadMeta, reading: Reading):
   };
 }
 
+const ZONE_LABEL = "topology.kubernetes.io/zone";
+const HOST_LABEL = "kubernetes.io/hostname";
+
 // Absent conditions mean: ready, serving, not terminating (discovery/v1 EndpointConditions).
 const readConditions = record({ ready: flag(true), serving: flag(true), terminating: flag(false) });
 const readEndpointFields = record({
@@ -94,6 +97,8 @@ const readEndpointFields = record({
   hints: unread,
   hostname: unread,
   nodeName: text(null),
+  // v1beta1, where it has the node's name and zone.
+  topology: textMap,
   targetRef: unread,
 });
 const readEndpoint: Reader<Endpoint> = (value, field, reading) => {
@@ -102,7 +107,12 @@ const readEndpoint: Reader<Endpoint> = (value, field, reading) => {
   if (address === undefined || address === "") {
     fault(reading, `${field}.addresses`, "has no address", "add the endpoint's address");
   }
-  return { address: address ?? "", ...found.conditions, zone: found.zone, nodeName: found.nodeName };
+  return {
+    address: address ?? "",
+    ...found.conditions,
+    zone: found.zone ?? found.topology[ZONE_LABEL] ?? null,
+    nodeName: found.nodeName ?? found.topology[HOST_LABEL] ?? null,
+  };
 };
 const readSlicePort = record({
   name: text(""),

@@ -15,7 +15,8 @@ import type {
 } from "./objects.ts";
 import { flag, isRecord, type Reading, record, shown, text, textMap, unread } from "./readers.ts";
 import { didYouMean } from "../lib/spelling.ts";
-import { readIngress, readIngressClass } from "./trim-ingress.ts";
+import { readEndpoints } from "./trim-endpoints.ts";
+import { readBetaIngress, readIngress, readIngressClass } from "./trim-ingress.ts";
 import { readNode } from "./trim-node.ts";
 import { type ReadMeta, readMeta } from "./trim-meta.ts";
 import { readEndpointSlice, readService, SERVICE_NAME_LABEL } from "./trim-service.ts";
@@ -43,17 +44,18 @@ export type Trimmed =
   | { readonly kind: "refused"; readonly ref: ObjectRef | null; readonly faults: readonly Fault[] }
   | { readonly kind: "ignored" };
 
-const GROUPS = {
-  Ingress: "networking.k8s.io",
-  IngressClass: "networking.k8s.io",
-  Service: "",
-  EndpointSlice: "discovery.k8s.io",
-  Secret: "",
-  ConfigMap: "",
-  Node: "",
-} as const satisfies Record<ObjectKind, string>;
-const KINDS = Object.keys(GROUPS) as ObjectKind[]; // the keys of the record above
-const OLD_INGRESS_GROUP = "extensions";
+/** What is read of each kind, the newest version first. */
+const VERSIONS = {
+  Ingress: ["networking.k8s.io/v1", "networking.k8s.io/v1beta1", "extensions/v1beta1"],
+  IngressClass: ["networking.k8s.io/v1", "networking.k8s.io/v1beta1"],
+  Service: ["v1"],
+  EndpointSlice: ["discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"],
+  Endpoints: ["v1"],
+  Secret: ["v1"],
+  ConfigMap: ["v1"],
+  Node: ["v1"],
+} as const satisfies Record<ObjectKind, readonly [string, ...string[]]>;
+const KINDS = Object.keys(VERSIONS) as ObjectKind[]; // the keys of the record above
 
 /**
  * Trims one document to the fields that are used. All its faults are listed at once, each with the field's path
@@ -94,13 +96,15 @@ function readKind(
   const meta = readMeta(raw["metadata"], { namespaced, position: options.position }, reading);
   switch (kind) {
     case "Ingress":
-      return readIngress(raw, meta, reading);
+      return isBeta(raw) ? readBetaIngress(raw, meta, reading) : readIngress(raw, meta, reading);
     case "IngressClass":
       return readIngressClass(raw, meta, reading);
     case "Service":
       return readService(raw, meta, reading);
     case "EndpointSlice":
       return readEndpointSlice(raw, meta, reading);
+    case "Endpoints":
+      return readEndpoints(raw, meta, reading);
     case "Node":
       return readNode(raw, meta, reading);
     case "ConfigMap":
@@ -108,6 +112,10 @@ function readKind(
     case "Secret":
       return readSecret(raw, meta, reading, options);
   }
+}
+
+function isBeta(raw: Record<string, unknown>): boolean {
+  return String(raw["apiVersion"]).endsWith("/v1beta1");
 }
 
 type Which =
@@ -123,22 +131,30 @@ function kindOf(raw: Record<string, unknown>, strict: boolean): Which {
     const fix = "add it, like apiVersion: networking.k8s.io/v1";
     return faultyKind(KINDS.find((known) => known === kind) ?? null, "apiVersion", "is missing", fix);
   }
-  const slash = apiVersion.indexOf("/");
-  const group = slash === -1 ? "" : apiVersion.slice(0, slash);
+  const group = groupOf(apiVersion);
   const objectKind = KINDS.find((known) => known === kind);
   if (objectKind === undefined) {
     // A manifest's `kind: ingress` would else be dropped without a word.
     const near = strict ? didYouMean(kind, KINDS) : null;
-    const ours = near === null ? null : KINDS.find((known) => known === near && GROUPS[known] === group);
+    const ours = near === null ? null : KINDS.find((known) => known === near && isGroupOf(known, group));
     if (ours === null || ours === undefined) return { kind: "ignored" };
     return faultyKind(null, "kind", `is ${shown(kind)}`, `did you mean ${ours}?`);
   }
-  const right = GROUPS[objectKind] === "" ? "v1" : `${GROUPS[objectKind]}/v1`;
-  if (apiVersion === right) return { kind: "known", objectKind };
-  const old = objectKind === "Ingress" && group === OLD_INGRESS_GROUP;
-  const nearly = didYouMean(apiVersion, [right]) !== null || apiVersion === GROUPS[objectKind];
-  if (group !== GROUPS[objectKind] && !old && !nearly) return { kind: "ignored" };
+  const versions: readonly string[] = VERSIONS[objectKind];
+  if (versions.includes(apiVersion)) return { kind: "known", objectKind };
+  const [right = ""] = versions;
+  const nearly = didYouMean(apiVersion, [right]) !== null || apiVersion === groupOf(right);
+  if (!isGroupOf(objectKind, group) && !nearly) return { kind: "ignored" };
   return faultyKind(objectKind, "apiVersion", `${shown(apiVersion)} is not served`, `convert to ${right}`);
+}
+
+/** "networking.k8s.io" of "networking.k8s.io/v1", "" of "v1". */
+function groupOf(apiVersion: string): string {
+  return apiVersion.includes("/") ? apiVersion.slice(0, apiVersion.indexOf("/")) : "";
+}
+
+function isGroupOf(kind: ObjectKind, group: string): boolean {
+  return VERSIONS[kind].some((version) => groupOf(version) === group);
 }
 
 function faultyKind(objectKind: ObjectKind | null, field: string, message: string, fix: string): Which {

@@ -1,12 +1,30 @@
-// EndpointSlices, and which Service each belongs to.
+// EndpointSlices, and which Service each belongs to. Endpoints, their forerunner, are turned into slices; they count
+// where a Service has no slices of its own.
 
-import { compareText, type EndpointSlice } from "../objects/objects.ts";
+import { parseAddress } from "../model/addresses.ts";
+import { compareText, type Endpoint, type Endpoints, type EndpointSlice } from "../objects/objects.ts";
 import { replaceIn } from "./replace-in.ts";
 
 export class SliceIndex {
   readonly #slices = new Map<string, EndpointSlice>();
   /** "<namespace>/<service>" → names of its slices → slice. */
   readonly #ofService = new Map<string, Map<string, EndpointSlice>>();
+
+  readonly #endpoints = new Map<string, Endpoints>();
+  /** "<namespace>/<service>" → slices made of its Endpoints. */
+  readonly #made = new Map<string, readonly EndpointSlice[]>();
+
+  /** Puts or (null) removes Endpoints. Whether that may change what the Service's slices are. */
+  setEndpoints(key: string, endpoints: Endpoints | null): boolean {
+    if (!replaceIn(this.#endpoints, key, endpoints)) return false;
+    if (endpoints === null) this.#made.delete(key);
+    else this.#made.set(key, slicesOf(endpoints));
+    return !this.#ofService.has(key);
+  }
+
+  allEndpoints(): readonly Endpoints[] {
+    return [...this.#endpoints.values()];
+  }
 
   /** Puts or (null) removes the slice "<namespace>/<name>". Gives the Services whose endpoints changed. */
   set(key: string, slice: EndpointSlice | null): readonly string[] {
@@ -25,7 +43,9 @@ export class SliceIndex {
 
   /** The slices of a Service, sorted by name. */
   of(service: string): readonly EndpointSlice[] {
-    const slices = [...(this.#ofService.get(service)?.values() ?? [])];
+    const own = this.#ofService.get(service);
+    if (own === undefined) return this.#made.get(service) ?? [];
+    const slices = [...own.values()];
     return slices.sort((a, b) => compareText(a.meta.name, b.meta.name));
   }
 
@@ -45,3 +65,20 @@ export class SliceIndex {
 function serviceOf(slice: EndpointSlice): string {
   return `${slice.meta.namespace}/${slice.service}`;
 }
+
+/** A slice for each subset and address family, as the mirroring controller of Kubernetes makes them. */
+function slicesOf({ meta, subsets }: Endpoints): readonly EndpointSlice[] {
+  return subsets.flatMap(({ ready, notReady, ports }) => {
+    const all: readonly Endpoint[] = [
+      ...ready.map(({ address, nodeName }) => ({ ...READY, address, nodeName })),
+      ...notReady.map(({ address, nodeName }) => ({ ...READY, address, nodeName, ready: false, serving: false })),
+    ];
+    return (["IPv4", "IPv6"] as const).flatMap((addressType) => {
+      const endpoints = all.filter(({ address }) => (parseAddress(address)?.kind ?? "IPv4") === addressType);
+      if (endpoints.length === 0) return [];
+      return [{ kind: "EndpointSlice", meta, service: meta.name, addressType, ports, endpoints } as const];
+    });
+  });
+}
+
+const READY = { ready: true, serving: true, terminating: false, zone: null } as const;

@@ -60,6 +60,12 @@ export class Store implements ModelInput {
     Ingress: { all: () => [...this.#ingresses.values()], set: (key, found) => this.#setIngress(key, found) },
     Service: { all: () => [...this.#services.values()], set: (key, found) => this.#setService(key, found) },
     EndpointSlice: { all: () => this.#slices.all(), set: (key, found) => this.#setSlice(key, found) },
+    Endpoints: {
+      all: () => this.#slices.allEndpoints(),
+      set: (key, found) => {
+        if (this.#slices.setEndpoints(key, found)) this.#markEndpoints(key);
+      },
+    },
     Secret: { all: () => [...this.#secrets.values()], set: (key, found) => this.#setSecret(key, found) },
     ConfigMap: { all: () => [...this.#configMaps.values()], set: (key, found) => this.#setConfigMap(key, found) },
     Node: { all: () => [...this.#nodes.values()], set: (key, found) => this.#setNode(key, found) },

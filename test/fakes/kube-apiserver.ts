@@ -180,6 +180,8 @@ export class FakeApiServer {
     if (action !== null && (await applyFault(action, response))) return;
     if (this.tokens?.has(bearerOf(request)) === false)
       return sendStatus(response, { code: 401, reason: "Unauthorized", message: "Unauthorized" });
+    const discovered = /^\/apis\/([^/]+\/[^/]+)$/.exec(url.pathname)?.[1];
+    if (discovered !== undefined) return sendResources(response, url.pathname, discovered, this.absent);
     if (target === null || this.absent.has(target.resource.plural)) return sendAbsent(response, url.pathname);
     if (this.forbidden.has(target.resource.plural) || this.strangers.has(bearerOf(request)))
       return sendForbidden(response, request);
@@ -329,6 +331,16 @@ export class FakeApiServer {
     }
     return sendJson(response, 200, this.objects.put(resource, given));
   }
+}
+
+/** Discovery of one group and version (metav1.APIResourceList). */
+function sendResources(response: ServerResponse, path: string, apiVersion: string, absent: ReadonlySet<string>): void {
+  const resources = FAKE_RESOURCES.filter((one) => one.apiVersion === apiVersion && !absent.has(one.plural));
+  if (resources.length === 0) return sendAbsent(response, path);
+  const names = resources.map(({ plural, kind, namespaced }) => ({ name: plural, kind, namespaced }));
+  const list = { kind: "APIResourceList", apiVersion: "v1", groupVersion: apiVersion, resources: names };
+  response.setHeader("content-type", "application/json");
+  response.end(JSON.stringify(list));
 }
 
 function sendEvent(watcher: Watcher, plural: string, event: FakeEvent): void {

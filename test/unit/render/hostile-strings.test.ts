@@ -176,7 +176,8 @@ const templates = openTemplates(join(REPOSITORY, "nginx/templates"));
 /** The edge of these objects: what their trim lets through. */
 function edgeOf(raws: readonly unknown[]): EdgeBuilder {
   const objects = raws.flatMap((raw) => {
-    const trimmed = trimObject(raw, { strict: false, position: null, inspectKeyPair });
+    const readAuthorities = (pem: string): string => pem;
+    const trimmed = trimObject(raw, { strict: false, position: null, inspectKeyPair, readAuthorities });
     return trimmed.kind === "object" ? [trimmed.object] : [];
   });
   const store = storeOf(objects);

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { CLASS_ANNOTATION } from "../../../agent/objects/annotation-keys.ts";
-import type { KubernetesObject, ObjectKind } from "../../../agent/objects/objects.ts";
+import { buildBackends } from "../../../agent/model/build-backends.ts";
+import type { Endpoints, KubernetesObject, ObjectKind } from "../../../agent/objects/objects.ts";
 import type { Change } from "../../../agent/store/source.ts";
 import { Store } from "../../../agent/store/store.ts";
 import {
@@ -10,6 +11,7 @@ import {
   goodKeyPair,
   ingress,
   ingressClass,
+  meta,
   path,
   rule,
   secret,
@@ -256,4 +258,36 @@ describe("which Ingresses are ours", () => {
     store.apply([put(ingressClass("ours", "headgate.dev/ingress", false))]);
     assert.deepEqual([store.takeDirty(), served(store)], [["host:n.example", "backend:shop/web"], false]);
   });
+});
+
+test("Endpoints count where a Service has no slices of its own", () => {
+  const addresses = (...ready: readonly string[]): Endpoints => ({
+    kind: "Endpoints",
+    meta: meta("shop/web"),
+    subsets: [
+      {
+        ready: ready.map((address) => ({ address, nodeName: null })),
+        notReady: [{ address: "10.0.0.9", nodeName: null }],
+        ports: [{ name: "", port: 8080, protocol: "TCP" }],
+      },
+    ],
+  });
+  const store = storeOf([
+    ingress("shop/web", { rules: [rule("a.example", path("/"))] }),
+    service("shop/web"),
+    addresses("10.0.0.1", "2001:db8::1"),
+  ]);
+  const peers = (): readonly string[] =>
+    buildBackends(store, SETTINGS, "shop/web").backends.flatMap((built) => built.peers.map(({ address }) => address));
+  assert.deepEqual(peers(), ["10.0.0.1", "2001:db8::1"]);
+  store.apply([{ kind: "put", object: addresses("10.0.0.2") }]);
+  assert.deepEqual(store.takeDirty(), ["backend:shop/web"]);
+  assert.deepEqual(peers(), ["10.0.0.2"]);
+  store.apply([{ kind: "put", object: slice("shop/web-1", "web", [endpoint("10.0.0.3")]) }]);
+  assert.deepEqual(store.takeDirty(), ["backend:shop/web"]);
+  assert.deepEqual(peers(), ["10.0.0.3"]);
+  store.apply([{ kind: "put", object: addresses("10.0.0.4") }]);
+  assert.deepEqual(store.takeDirty(), [], "they say nothing beside slices");
+  store.apply([{ kind: "delete", ref: { kind: "EndpointSlice", namespace: "shop", name: "web-1" } }]);
+  assert.deepEqual(peers(), ["10.0.0.4"]);
 });
