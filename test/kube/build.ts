@@ -93,7 +93,7 @@ function givenFile(variable: string, name: string): string | null {
 }
 
 /** A Go new enough for the module: GO, else `go` in PATH, else the usual place. */
-async function findGo(): Promise<string | null> {
+export async function findGo(): Promise<string | null> {
   for (const go of [process.env["GO"], "go", "/usr/local/go/bin/go", "/usr/lib/go-1.26/bin/go"]) {
     if (!go) continue;
     try {

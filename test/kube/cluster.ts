@@ -27,6 +27,8 @@ export interface ClusterOptions {
   /** Further users beside `admin`: each gets a token, `cluster.kubeconfigFor(name)`. */
   readonly users?: readonly ClusterUser[];
   readonly apiserverFlags?: readonly string[];
+  /** Another API server than the pinned one; it takes `apiserverFlags` alone beside those of every version. */
+  readonly apiserver?: string;
 }
 
 export interface ClusterUser {
@@ -110,7 +112,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     const users = [ADMIN, ...(options.users ?? [])];
     const tokens = writeUsers(dir, url, users);
     const flags = [...apiserverFlags(dir, address, port, etcdPort), ...(options.apiserverFlags ?? [])];
-    const start = (): Program => startProgram(APISERVER_NAME, [binaries.apiserver, ...flags], dir);
+    const start = (): Program => startProgram(APISERVER_NAME, [options.apiserver ?? binaries.apiserver, ...flags], dir);
     const client = connectAdmin(dir, address, port, tokens.get(ADMIN.name) ?? "");
     const server = await superviseApiServer(start, client.request, programs);
     if (options.controllers !== false) {
