@@ -17,13 +17,16 @@ interface FileState {
 }
 
 /** Every kind the sources give, in the order in which the first scan tells them. */
-const OBJECT_KINDS = [
-  "IngressClass",
-  "Secret",
-  "Service",
-  "EndpointSlice",
-  "Ingress",
-] as const satisfies readonly ObjectKind[];
+const OBJECT_KINDS = Object.keys({
+  ConfigMap: true,
+  IngressClass: true,
+  Secret: true,
+  Node: true,
+  Service: true,
+  Endpoints: true,
+  EndpointSlice: true,
+  Ingress: true,
+} satisfies Record<ObjectKind, true>) as ObjectKind[]; // the keys of this record: none can be forgotten
 
 export class ManifestSet {
   readonly #files = new Map<string, FileState>();

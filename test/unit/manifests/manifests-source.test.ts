@@ -14,9 +14,22 @@ test("the first scan replaces every kind at once, and then the source is synced"
   await eventually(() => assert.equal(watched.source.state().synced, true));
   assert.deepEqual(watched.names(), ["Ingress shop/web", "Service shop/web"]);
   const kinds = watched.batches[0]?.map((change) => (change.kind === "replace" ? change.objectKind : change.kind));
-  assert.deepEqual(kinds?.toSorted(), ["EndpointSlice", "Ingress", "IngressClass", "Secret", "Service"]);
+  const all = ["ConfigMap", "EndpointSlice", "Endpoints", "Ingress", "IngressClass", "Node", "Secret", "Service"];
+  assert.deepEqual(kinds?.toSorted(), all);
   const held = watched.objects.get("Ingress/shop/web");
   assert.deepEqual(held?.meta.position, { file: "shop.yaml", index: 1, line: 8 });
+});
+
+test("the first scan leaves no kind out", async (t) => {
+  const directory = await makeDirectory(t);
+  const documents = [
+    { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "settings", namespace: "shop" }, data: {} },
+    { apiVersion: "v1", kind: "Endpoints", metadata: { name: "web", namespace: "shop" }, subsets: [] },
+  ];
+  await writeFile(join(directory, "shop.yaml"), documents.map((one) => JSON.stringify(one)).join("\n---\n"));
+  const watched = watchDirectory(t, directory);
+  await eventually(() => assert.equal(watched.source.state().synced, true));
+  assert.deepEqual(watched.names(), ["ConfigMap shop/settings", "Endpoints shop/web"]);
 });
 
 test("an empty directory is synced with nothing in it", async (t) => {
