@@ -196,8 +196,10 @@ function readBetaBackend(value: unknown, field: string, reading: Reading): Ingre
 // A number or a name (IntOrString); digits in quotes are a number to those who wrote them.
 function betaPort(value: unknown, field: string, reading: Reading): number | string | null {
   if (value === undefined || value === null || value === 0 || value === "") return null;
-  if (typeof value === "string" && !/^\d+$/.test(value)) return readPortName(value, field, reading);
-  return wholeNumber(1, 65_535)(Number(value), field, reading);
+  if (typeof value !== "string") return wholeNumber(1, 65_535)(value, field, reading);
+  return /^\d+$/.test(value)
+    ? wholeNumber(1, 65_535)(Number(value), field, reading)
+    : readPortName(value, field, reading);
 }
 
 // serviceName and servicePort are of the API before 1.19; to call them merely unknown would help nobody.
