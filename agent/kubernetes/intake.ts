@@ -20,11 +20,13 @@ export class Intake {
   readonly #resource: Resource;
   readonly #trim: Trim;
   /** `where` of each refusal the store was told of. */
-  #refused = new Set<string>();
+  #refused: Set<string>;
 
-  constructor(resource: Resource, trim: Trim) {
+  /** `before`: who told of the same objects until now, and what it had refused. */
+  constructor(resource: Resource, trim: Trim, before: Intake | null) {
     this.#resource = resource;
     this.#trim = trim;
+    this.#refused = new Set(before === null ? [] : before.#refused);
   }
 
   /** One event of a watch. Bookmarks change nothing. */

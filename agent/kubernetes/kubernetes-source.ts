@@ -3,6 +3,7 @@
 // Secret that nobody names, writes nothing (event-writer.ts does), and never ends by itself: whatever the server
 // does, it tries again, and what the store knows stays.
 
+import type { ObjectKind } from "../objects/objects.ts";
 import type { ChangeSink, Source, SourceState } from "../store/source.ts";
 import { ApiClient } from "./client.ts";
 import type { Connection } from "./connection.ts";
@@ -16,6 +17,7 @@ import type { Resource, SingleKind } from "./resources.ts";
 import { StartGate } from "./start-gate.ts";
 import { describeTroubles } from "./troubles.ts";
 import { VersionChoice } from "./version-choice.ts";
+import { withTwin } from "./twin-kinds.ts";
 import { VersionAudit } from "./version-audit.ts";
 import type { WentBack } from "./version-audit.ts";
 
@@ -53,6 +55,8 @@ export class KubernetesSource implements Source {
   readonly #leaving = new Set<Promise<void>>();
   #phase: "new" | "running" | "stopped" = "new";
   #synced = false;
+  /** The server has no such kind: that they cannot be read is no trouble. */
+  #classesAbsent = false;
   #absentClassesTold = false;
   #lastEventAt: number | null = null;
   #told = "";
@@ -67,10 +71,13 @@ export class KubernetesSource implements Source {
       client: this.#client,
       limits: this.#limits,
       namespace: options.namespace,
-      sink: options.sink,
       log: options.log,
       kinds: () => this.#kinds,
       read: (resource, old) => this.#readInstead(resource, old),
+      onClasses: (absent) => {
+        this.#classesAbsent = absent;
+        this.#onState();
+      },
     });
     this.#audit = new VersionAudit({
       client: this.#client,
@@ -98,7 +105,10 @@ export class KubernetesSource implements Source {
   }
 
   state(): SourceState {
-    const troubles = this.#all().flatMap(({ resource, trouble }) => (trouble === null ? [] : [{ resource, trouble }]));
+    const troubles = this.#all().flatMap((reflector) => {
+      const { resource, trouble } = reflector;
+      return trouble === null || this.#isAbsent(reflector) ? [] : [{ resource, trouble }];
+    });
     return {
       kind: "kubernetes",
       location: this.#options.connection.server,
@@ -118,7 +128,7 @@ export class KubernetesSource implements Source {
   }
 
   wantNodes(): void {
-    if (this.#kinds.some(({ resource }) => resource.kind === "Node")) return;
+    if (this.#reads("Node")) return;
     const reflector = this.#reflector(allNodes(), null);
     this.#kinds.push(reflector);
     if (this.#phase === "running") reflector.start();
@@ -126,7 +136,7 @@ export class KubernetesSource implements Source {
 
   /** What the old one told stays until the new one has been read. */
   #readInstead(resource: Resource, old: Reflector | null): void {
-    const reflector = this.#reflector(resource, null);
+    const reflector = this.#reflector(resource, null, old);
     if (old === null) this.#kinds.push(reflector);
     else this.#kinds.splice(this.#kinds.indexOf(old), 1, reflector);
     if (old !== null) {
@@ -168,6 +178,10 @@ export class KubernetesSource implements Source {
     this.#leaving.add(left);
   }
 
+  #reads(kind: ObjectKind): boolean {
+    return this.#kinds.some(({ resource }) => resource.kind === kind);
+  }
+
   #single(): readonly Reflector[] {
     return [...this.#singles.Secret.values(), ...this.#singles.ConfigMap.values()];
   }
@@ -176,13 +190,13 @@ export class KubernetesSource implements Source {
     return [...this.#kinds, ...this.#single()];
   }
 
-  #reflector(resource: Resource, gate: StartGate | null): Reflector {
+  #reflector(resource: Resource, gate: StartGate | null, successorOf: Reflector | null = null): Reflector {
     const { trim, sink, now, random, log } = this.#options;
     return new Reflector({
       resource,
       client: this.#client,
       trim,
-      sink,
+      sink: (changes) => sink(withTwin(changes, (kind) => this.#reads(kind))),
       traits: this.#traits,
       limits: this.#limits,
       now,
@@ -194,6 +208,7 @@ export class KubernetesSource implements Source {
       },
       onDoubt: () => this.#audit.doubt(),
       onState: () => this.#onState(),
+      successorOf,
     });
   }
 
@@ -220,10 +235,16 @@ export class KubernetesSource implements Source {
    * while a refusal counts as an answer. Nor does one of Nodes hold up what is asked
    * elsewhere. Not so for the other kinds: without them every route would be closed.
    */
-  #isDispensable({ resource, trouble }: Reflector): boolean {
+  #isDispensable(reflector: Reflector): boolean {
+    if (this.#isAbsent(reflector)) return true;
+    const { resource, trouble } = reflector;
     if ((resource.kind !== "IngressClass" && resource.kind !== "Node") || trouble === null) return false;
     const { status } = trouble.failure;
     return (status === 403 || status === 404) && this.#options.now() - trouble.since >= this.#limits.refusedMs;
+  }
+
+  #isAbsent({ resource, trouble }: Reflector): boolean {
+    return this.#classesAbsent && resource.kind === "IngressClass" && trouble?.failure.status === 404;
   }
 
   /** A server without the IngressClass API has no IngressClasses. Of one that forbids them nothing is known. */

@@ -49,6 +49,8 @@ export interface ReflectorOptions {
   readonly onDoubt: () => void;
   /** `trouble` or `synced` may have changed; also told at each further failure. */
   readonly onState: () => void;
+  /** Whose place this one takes: its refusals end when everything is read. null: nobody's. */
+  readonly successorOf: Reflector | null;
 }
 
 export interface ReflectorTrouble {
@@ -80,7 +82,8 @@ export class Reflector {
   constructor(options: ReflectorOptions) {
     this.#options = options;
     this.resource = options.resource;
-    this.#intake = new Intake(options.resource, options.trim);
+    const { resource, trim, successorOf } = options;
+    this.#intake = new Intake(resource, trim, successorOf === null ? null : successorOf.#intake);
   }
 
   /** The resource was read whole once. */

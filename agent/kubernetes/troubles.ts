@@ -82,8 +82,8 @@ function hintFor(resource: Resource, failure: ApiFailure, connection: Connection
     }
     case 404:
       return (
-        `This server has no ${rbacName} in ${resource.apiVersion}: Headgate needs Kubernetes 1.21 or newer; ` +
-        `look with \`${kubectl(connection)} api-resources\`.`
+        `This server has no ${rbacName} in ${resource.apiVersion}, nor in an older version that Headgate reads; ` +
+        `see what it has with \`${kubectl(connection)} api-resources\`.`
       );
     case 429:
       return "The API server is overloaded or limits this user; Headgate comes back when it is asked to.";

@@ -2,7 +2,6 @@
 // (a Role for an old version says nothing about a newer one) it is asked, and what differs is read in its version.
 // A server without EndpointSlices is read by its Endpoints.
 
-import type { ChangeSink } from "../store/source.ts";
 import type { ApiClient } from "./client.ts";
 import type { Limits } from "./limits.ts";
 import type { Reflector, SourceLog } from "./reflector.ts";
@@ -14,12 +13,13 @@ export interface VersionChoiceOptions {
   readonly client: ApiClient;
   readonly limits: Limits;
   readonly namespace: string | null;
-  readonly sink: ChangeSink;
   readonly log: SourceLog;
   /** Reflectors of whole kinds. */
   readonly kinds: () => readonly Reflector[];
   /** Reads `resource` from now on; where there is one, in the place of `old`. */
   readonly read: (resource: Resource, old: Reflector | null) => void;
+  /** Told after each answer: whether this is a server from before IngressClasses. */
+  readonly onClasses: (absent: boolean) => void;
 }
 
 const KINDS = ["Ingress", "IngressClass", "EndpointSlice"] as const;
@@ -47,7 +47,10 @@ export class VersionChoice {
   }
 
   #isDoubtful(): boolean {
-    return this.#options.kinds().some(({ resource, trouble }) => {
+    const kinds = this.#options.kinds();
+    // Endpoints stand in for slices: nothing fails when the server gets them, so each change of state is a reason.
+    if (!kinds.some(({ resource }) => resource.kind === "EndpointSlice")) return true;
+    return kinds.some(({ resource, trouble }) => {
       const status = trouble?.failure.status ?? null;
       return KINDS.some((kind) => kind === resource.kind) && (status === 404 || status === 403);
     });
@@ -77,20 +80,20 @@ export class VersionChoice {
       read(kindOfVersion(kind, apiVersion, namespace), old);
     }
     this.#readEndpoints(served);
+    this.#options.onClasses(served.IngressClass === null);
   }
 
   #readEndpoints(served: ServedVersions): void {
-    const { kinds, namespace, log, read, sink } = this.#options;
+    const { kinds, namespace, log, read } = this.#options;
     const slices = kinds().find(({ resource }) => resource.kind === "EndpointSlice") ?? null;
     const endpoints = kinds().find(({ resource }) => resource.kind === "Endpoints") ?? null;
     if (served.EndpointSlice === null && slices !== null) {
       log.info("API server has no EndpointSlices, reading Endpoints");
       read(kindOfVersion("Endpoints", null, namespace), slices);
-      // All there is to know of them: that there are none.
-      if (!slices.synced) sink([{ kind: "replace", objectKind: "EndpointSlice", objects: [] }]);
-    } else if (served.EndpointSlice !== null && endpoints !== null) {
-      log.info("API server has EndpointSlices now");
-      read(kindOfVersion("EndpointSlice", served.EndpointSlice, namespace), endpoints);
+    } else if (served.EndpointSlice !== null && slices === null && endpoints !== null) {
+      log.info("API server has EndpointSlices now, reading them beside Endpoints");
+      // Its controller takes a while to write the slices: Endpoints are read on, for the Services that have none yet.
+      read(kindOfVersion("EndpointSlice", served.EndpointSlice, namespace), null);
     }
   }
 }

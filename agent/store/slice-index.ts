@@ -2,7 +2,14 @@
 // where a Service has no slices of its own.
 
 import { parseAddress } from "../model/addresses.ts";
-import { compareText, type Endpoint, type Endpoints, type EndpointSlice } from "../objects/objects.ts";
+import {
+  compareText,
+  type Endpoint,
+  type Endpoints,
+  type EndpointSlice,
+  type ObjectKind,
+  type ObjectRef,
+} from "../objects/objects.ts";
 import { replaceIn } from "./replace-in.ts";
 
 export class SliceIndex {
@@ -20,6 +27,23 @@ export class SliceIndex {
     if (endpoints === null) this.#made.delete(key);
     else this.#made.set(key, slicesOf(endpoints));
     return !this.#ofService.has(key);
+  }
+
+  /**
+   * Of objects that a list lacks, those that are `covered`: slices of a Service that has Endpoints and Endpoints of one
+   * that has slices. The other kind speaks for the Service then, so that nobody need be asked whether to believe it.
+   */
+  split(
+    kind: ObjectKind,
+    missing: readonly ObjectRef[],
+  ): { readonly covered: ObjectRef[]; readonly bare: ObjectRef[] } {
+    const { covered = [], bare = [] } = Object.groupBy(missing, (ref) => {
+      const key = `${ref.namespace}/${ref.name}`;
+      if (kind === "Endpoints") return this.#ofService.has(key) ? "covered" : "bare";
+      const slice = kind === "EndpointSlice" ? this.#slices.get(key) : undefined;
+      return slice !== undefined && this.#made.has(serviceOf(slice)) ? "covered" : "bare";
+    });
+    return { covered, bare };
   }
 
   allEndpoints(): readonly Endpoints[] {

@@ -271,8 +271,9 @@ export class Store implements ModelInput {
     for (const { ref } of this.#refusals.values()) if (ref?.kind === kind) kept.add(keyOf(ref));
     const known = this.#tables[kind].all();
     const missing = known.map(refOf).filter((ref) => !kept.has(keyOf(ref)));
-    const gone = this.#options.guard?.judge(kind, known.length, missing) ?? missing;
-    for (const ref of gone) this.#delete(ref);
+    const { covered, bare } = this.#slices.split(kind, missing);
+    const gone = this.#options.guard?.judge(kind, known.length - covered.length, bare) ?? bare;
+    for (const ref of [...covered, ...gone]) this.#delete(ref);
     for (const object of objects) this.#put(object);
     this.#missing.delete(kind);
     if (kind === "IngressClass") this.#classesListed();

@@ -46,6 +46,7 @@ export const FAKE_RESOURCES: readonly FakeResource[] = [
   { apiVersion: "v1", kind: "Namespace", plural: "namespaces", namespaced: false },
   { apiVersion: "events.k8s.io/v1", kind: "Event", plural: "events", namespaced: true },
   { apiVersion: "v1", kind: "Event", plural: "events", namespaced: true },
+  { apiVersion: "v1", kind: "Endpoints", plural: "endpoints", namespaced: true },
   { apiVersion: "discovery.k8s.io/v1", kind: "EndpointSlice", plural: "endpointslices", namespaced: true },
 ];
 
