@@ -40,8 +40,8 @@ const HARMS: Readonly<Record<string, (good: string) => string>> = {
 };
 
 for (const [index, [name, harm]] of Object.entries(HARMS).entries()) {
-  test(`${name} closes its own route and keeps nobody from theirs`, () =>
-    beside(edge, async () => {
+  test(`${name} closes its own route and keeps nobody from theirs`, () => {
+    const work = async (): Promise<void> => {
       const { certificate } = await makePair(`authority-${index}`, ["bystander.shop.svc"]);
       await write(`bad-${index}`, harm(certificate));
       await statusSays(edge, {
@@ -60,7 +60,9 @@ for (const [index, [name, harm]] of Object.entries(HARMS).entries()) {
         conditions.filter(({ severity }) => severity !== "info"),
         [],
       );
-    }));
+    };
+    return beside(edge, work, true);
+  });
 }
 
 /** An Ingress of this name, whose backend is held against `authorities`. */

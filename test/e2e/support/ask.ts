@@ -15,7 +15,13 @@ export interface Question {
   /** TLS, with `host` as server name; certificates are not verified but told. */
   readonly tls?: boolean;
   readonly agent?: Agent;
+  /**
+   * Asks once more where the server has ended a kept connection just when the request was sent (RFC 9112, section
+   * 9.3.1), as browsers do. A reload of nginx ends the kept connections of the old workers.
+   */
+  readonly retriesKept?: boolean;
 }
+
 export interface Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
@@ -42,7 +48,10 @@ export function ask(question: Question): Promise<Answer> {
       ? httpsRequest({ ...options, agent: false, servername: question.host, rejectUnauthorized: false })
       : httpRequest(options);
   outgoing.on("timeout", () => outgoing.destroy(new Error(`no answer within ${ANSWER_MS_MAX} ms`)));
-  outgoing.on("error", reject);
+  outgoing.on("error", (error) => {
+    if (question.retriesKept === true && outgoing.reusedSocket) resolve(ask({ ...question, retriesKept: false }));
+    else reject(error);
+  });
   outgoing.on("response", (response) => {
     const chunks: Buffer[] = [];
     response.on("data", (chunk: Buffer) => chunks.push(chunk));

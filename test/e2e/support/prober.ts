@@ -15,7 +15,8 @@ export interface Prober {
 const EVERY_MS = 10;
 const ASKED_MIN = 20;
 
-export function startProber(edge: Edge, host: string, path = "/"): Prober {
+/** `retriesKept` as in ask.ts: where nginx reloads meanwhile. */
+export function startProber(edge: Edge, host: string, path = "/", retriesKept = false): Prober {
   const agent = new Agent({ keepAlive: true, maxSockets: 4 });
   const failures: string[] = [];
   const pending = new Set<Promise<void>>();
@@ -24,7 +25,7 @@ export function startProber(edge: Edge, host: string, path = "/"): Prober {
   const askOnce = async (): Promise<void> => {
     asked += 1;
     try {
-      const { status } = await edge.ask({ host, path, agent });
+      const { status } = await edge.ask({ host, path, agent, retriesKept });
       if (status !== 200) failures.push(`${new Date().toISOString()} status ${status}`);
     } catch (error) {
       failures.push(`${new Date().toISOString()} ${String(error)}`);

@@ -35,9 +35,9 @@ export async function bystanderServes(edge: Edge): Promise<boolean> {
   return (await edge.ask({ host: BYSTANDER })).status === 200 && (await safeAnswer(edge)) === "200 bystander";
 }
 
-/** Runs `work` with a prober on the bystander; fails when a single request of it did. */
-export async function beside(edge: Edge, work: () => Promise<void>): Promise<void> {
-  const prober = startProber(edge, BYSTANDER);
+/** Runs `work` with a prober on the bystander; fails when a single request of it did. `reloads`: `work` makes nginx reload. */
+export async function beside(edge: Edge, work: () => Promise<void>, reloads = false): Promise<void> {
+  const prober = startProber(edge, BYSTANDER, "/", reloads);
   try {
     await work();
     await eventually("the prober has asked enough", () => prober.asked() >= ASKED_MIN);

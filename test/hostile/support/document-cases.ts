@@ -185,9 +185,15 @@ export const DOCUMENT_CASES: readonly Case[] = [
     answers: LAST_GOOD,
   },
   {
-    name: "an API version that is gone",
-    harm: swap("apiVersion: networking.k8s.io/v1\n", "apiVersion: extensions/v1beta1\n"),
+    name: "an API version that never was",
+    harm: swap("apiVersion: networking.k8s.io/v1\n", "apiVersion: networking.k8s.io/v1alpha1\n"),
     problem: refused(INGRESS, /^apiVersion$/, /is not served/),
+    answers: LAST_GOOD,
+  },
+  {
+    name: "fields of one API version under the name of an older one",
+    harm: swap("apiVersion: networking.k8s.io/v1\n", "apiVersion: extensions/v1beta1\n"),
+    problem: refused(INGRESS, /backend\.service$/, /is not a known field/),
     answers: LAST_GOOD,
   },
   {
