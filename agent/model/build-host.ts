@@ -201,10 +201,16 @@ function makeRoute(draft: Draft, claims: Claims, claim: Claim, { slot, filters }
   };
 }
 
-// A list of the Ingress takes the place of that of its class, as in ingress-nginx.
+// A list of the Ingress takes the place of that of its class, each by itself: who denies somebody more has not let
+// everybody else in (ingress-nginx reads the two annotations apart).
 function withDefaultAccess(filters: readonly Filter[], ofClass: Policy | null): readonly Filter[] {
-  const access = ofClass?.access ?? null;
-  return access === null || filters.some(({ kind }) => kind === "access") ? filters : [access, ...filters];
+  const defaults = ofClass?.access ?? null;
+  if (defaults === null) return filters;
+  const own = filters.find((filter) => filter.kind === "access");
+  if (own === undefined) return [defaults, ...filters];
+  const allow = own.allow.length > 0 ? own.allow : defaults.allow;
+  const deny = own.deny.length > 0 ? own.deny : defaults.deny;
+  return filters.map((filter) => (filter === own ? { kind: "access", allow, deny } : filter));
 }
 
 /** The Ingress's own word, else that of its class, else that of the configuration. */

@@ -150,7 +150,6 @@ function unserved(key: string): AnnotationRemark {
 }
 
 function ofEdge(key: string): AnnotationRemark {
-  const fix =
-    "set it for all hosts in the configuration file (docs/configuration.md has the names), and remove it here";
+  const fix = "set it for all hosts in the configuration file (docs/settings.md has the names), and remove it here";
   return { key, message: "is no setting of a class: it is not used", fix };
 }

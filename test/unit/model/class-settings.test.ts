@@ -39,6 +39,21 @@ describe("settings of an IngressClass", () => {
     assert.deepEqual(route(store)?.filters, [{ kind: "access", allow: [["192.0.2.1/32"]], deny: [] }]);
   });
 
+  test("keep the class's allow list beside a deny list of the Ingress, and the other way round", () => {
+    const list = (allow: string, deny: string): Record<string, string> => ({
+      ...(allow === "" ? {} : { "nginx.ingress.kubernetes.io/whitelist-source-range": allow }),
+      ...(deny === "" ? {} : { "nginx.ingress.kubernetes.io/denylist-source-range": deny }),
+    });
+    const filtersOf = (data: Record<string, string>, annotations: Record<string, string>): unknown => {
+      const store = storeWith(configMap("infra/edge", data));
+      store.apply([{ kind: "put", object: { ...web, meta: { ...web.meta, annotations } } }]);
+      return route(store)?.filters;
+    };
+    const both = [{ kind: "access", allow: [["10.0.0.0/8"]], deny: ["192.0.2.1/32"] }];
+    assert.deepEqual(filtersOf({ "whitelist-source-range": "10.0.0.0/8" }, list("", "192.0.2.1")), both);
+    assert.deepEqual(filtersOf({ "denylist-source-range": "192.0.2.1" }, list("10.0.0.0/8", "")), both);
+  });
+
   test("close the class where the ConfigMap is not there, and open it when it comes", () => {
     const store = storeWith();
     assert.deepEqual([...store.wantedConfigMaps()], ["infra/edge"]);
