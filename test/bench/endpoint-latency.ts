@@ -26,7 +26,13 @@ interface Flip {
   readonly seen: PromiseWithResolvers<void>;
 }
 
-export async function measureEndpointLatency(stage: Stage, options: LatencyOptions): Promise<Result> {
+/** Milliseconds of each change, a list for each run; below zero where an event overtook the PATCH's answer. */
+export interface LatencySamples {
+  readonly raw: readonly (readonly number[])[];
+  readonly watch: Pick<Watch, "asked" | "stale" | "failures">;
+}
+
+export async function sampleEndpointLatency(stage: Stage, options: LatencyOptions): Promise<LatencySamples> {
   const raw: number[][] = [];
   const watch = new Watch(stage);
   try {
@@ -34,6 +40,11 @@ export async function measureEndpointLatency(stage: Stage, options: LatencyOptio
   } finally {
     await watch.stop();
   }
+  return { raw, watch };
+}
+
+export async function measureEndpointLatency(stage: Stage, options: LatencyOptions): Promise<Result> {
+  const { raw, watch } = await sampleEndpointLatency(stage, options);
   // An event may overtake the PATCH's own answer: that is no time at all, and told beside it.
   const all = raw.flat();
   const counted = all.map((ms) => Math.max(0, ms));
@@ -143,7 +154,7 @@ class Watch {
   }
 }
 
-function summary(samples: readonly number[]): string {
+export function summary(samples: readonly number[]): string {
   const at = (share: number): string => rounded(percentile(samples, share));
   return `p50 ${at(0.5)}, p90 ${at(0.9)}, p99 ${at(0.99)}, max ${at(1)} ms of ${samples.length}`;
 }

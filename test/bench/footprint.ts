@@ -32,7 +32,7 @@ export async function measureFootprint(edge: Edge, hosts: number): Promise<Resul
   };
 }
 
-async function agentPid(edge: Edge): Promise<number> {
+export async function agentPid(edge: Edge): Promise<number> {
   const { stdout } = await edge.machine.exec(["pgrep", "-o", "-x", "-f", "headgate-agent"]);
   return Number(stdout.trim());
 }

@@ -41,8 +41,8 @@ export async function measureNewIngress(stage: Stage, count: number): Promise<Re
   };
 }
 
-/** `statuses`: each answer in order, with a comma after it. */
-async function oneIngress(stage: Stage, index: number): Promise<{ ms: number; statuses: string }> {
+/** `statuses`: each answer in order, with a comma after it. `ms` is below zero where an event overtook the answer. */
+export async function oneIngress(stage: Stage, index: number): Promise<{ ms: number; statuses: string }> {
   const host = `new-${index}.example.test`;
   const client = new KeepAliveClient(stage.http);
   const object = ingress({ name: `new-${index}`, host, paths: [{ path: "/", service: WEB }] });

@@ -1,14 +1,17 @@
 // The figures: `npm run bench`, or `run.ts --short` for the gates alone in a small form. Prints a line
 // `gate NAME: passed|failed …` for each gate; counts and ratios are gates, times are only told.
 //   --short       fewer samples; writes nothing
-//   --only NAME   one part (repeatable): changes, cpu
+//   --only NAME   one part (repeatable): changes, cpu; in the full form also size, big-host, five-thousand
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { NODE, REPOSITORY } from "../edges/machine.ts";
 import { runProgram } from "../lanes/run-program.ts";
+import { measureAtSize } from "./at-size.ts";
+import { measureBigHost } from "./big-host.ts";
 import { measureChanges } from "./changes.ts";
 import { measureCpu } from "./cpu.ts";
+import { measureManyHosts } from "./five-thousand.ts";
 import { writeReport } from "./report.ts";
 import type { Figure, Gate, Result } from "./support/result.ts";
 
@@ -19,10 +22,13 @@ export interface BenchOptions {
   readonly short: boolean;
 }
 
-const PARTS = { changes: measureChanges, cpu: measureCpu } as const satisfies Record<
-  string,
-  (options: BenchOptions, done: (result: Result) => void) => Promise<void>
->;
+const PARTS = {
+  changes: measureChanges,
+  cpu: measureCpu,
+  size: measureAtSize,
+  "big-host": measureBigHost,
+  "five-thousand": measureManyHosts,
+} as const satisfies Record<string, (options: BenchOptions, done: (result: Result) => void) => Promise<void>>;
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`);

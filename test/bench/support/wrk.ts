@@ -16,7 +16,9 @@ export interface WrkRun {
 
 export interface WrkOptions {
   readonly port: number;
+  /** How many hosts, from `first` (0 unless told) on. */
   readonly hosts: number;
+  readonly first?: number;
   readonly seconds: number;
   readonly connections: number;
 }
@@ -26,7 +28,7 @@ const SCRIPT = `
 local requests = {}
 init = function(args)
     math.randomseed(7)
-    for index = 0, tonumber(args[1]) - 1 do
+    for index = tonumber(args[2]), tonumber(args[2]) + tonumber(args[1]) - 1 do
         requests[#requests + 1] = wrk.format("GET", "/some/path?x=1", { Host = "host-" .. index .. ".example.test" })
     end
 end
@@ -80,7 +82,10 @@ export class Wrk {
     // The machine's network alone: wrk itself is the host's.
     const argv = ["--target", String(this.#machine.pid), "--net", ...wrk];
     const url = `http://127.0.0.1:${options.port}`;
-    const stdout = await output([...argv, url, "--", String(options.hosts)], (options.seconds + 60) * 1000);
+    const stdout = await output(
+      [...argv, url, "--", String(options.hosts), String(options.first ?? 0)],
+      (options.seconds + 60) * 1000,
+    );
     const line = stdout.split("\n").find((text) => text.startsWith("{"));
     if (line === undefined) throw new Error(`wrk told no figures: ${stdout}`);
     return JSON.parse(line) as WrkRun; // written by the script above
