@@ -6,10 +6,13 @@ import type {
   BuiltHost,
   DirtyKey,
   EdgeModel,
+  Host,
   Problem,
   Route,
 } from "../model/edge-model.ts";
+import { differing } from "../plan/differing.ts";
 import { type DocumentId, documentId } from "../plan/plan-documents.ts";
+import { isSameDocument, isSameHost } from "../plan/same-host.ts";
 import { isStricter } from "../plan/stricter.ts";
 import {
   profileOf,
@@ -45,7 +48,10 @@ export class EdgeBuilder {
   /** Name of a profile that verifies → how many routes use it. */
   readonly #verified = new Map<string, { readonly profile: VerifiedProfile; uses: number }>();
   readonly #wanted = new Map<DocumentId, RenderedDocument>();
-  readonly #documentsOf = new Map<DirtyKey, readonly DocumentId[]>();
+  readonly #documentsOf = new Map<DirtyKey, readonly RenderedDocument[]>();
+  /** With the defaults that hold now. */
+  #routeDocuments = new WeakMap<Route, RenderedDocument>();
+  readonly #hostDocuments = new WeakMap<Host, RenderedDocument>();
 
   #defaults: RouteDefaults = USUAL_ROUTE_DEFAULTS;
 
@@ -57,6 +63,7 @@ export class EdgeBuilder {
   /** Takes effect where hosts are built from then on. */
   setRouteDefaults(defaults: RouteDefaults): void {
     this.#defaults = defaults;
+    this.#routeDocuments = new WeakMap();
   }
 
   /** Another builder with the same defaults that has built nothing yet. */
@@ -69,13 +76,14 @@ export class EdgeBuilder {
   /** Another builder that goes on from what this one holds; this one does not see it. */
   fork(builders: Builders): EdgeBuilder {
     const fork = this.fresh(builders);
+    fork.#routeDocuments = this.#routeDocuments;
     for (const [name, built] of this.#hosts) fork.#hosts.set(name, built);
     for (const [service, built] of this.#backends) fork.#backends.set(service, built);
     for (const [secret, built] of this.#certificates) fork.#certificates.set(secret, built);
     for (const [peer, count] of this.#peers) fork.#peers.set(peer, count);
     for (const [name, entry] of this.#verified) fork.#verified.set(name, { ...entry });
     for (const [id, document] of this.#wanted) fork.#wanted.set(id, document);
-    for (const [key, ids] of this.#documentsOf) fork.#documentsOf.set(key, ids);
+    for (const [key, documents] of this.#documentsOf) fork.#documentsOf.set(key, documents);
     return fork;
   }
 
@@ -105,15 +113,17 @@ export class EdgeBuilder {
    */
   build(key: DirtyKey): { readonly ids: readonly DocumentId[]; readonly stricter: boolean } {
     const { documents, stricter } = this.#buildKey(key);
-    const before = this.#documentsOf.get(key) ?? [];
-    const ids = new Set(before);
-    const now = documents.map(documentId);
-    for (const id of before) this.#wanted.delete(id);
-    for (const document of documents) {
+    const known = this.#documentsOf.get(key) ?? [];
+    const { from, before, after } = differing(known, documents, isSameDocument);
+    const ids = new Set(before.map(documentId));
+    for (const id of ids) this.#wanted.delete(id);
+    for (const document of after) {
       const id = documentId(document);
       this.#wanted.set(id, document);
       ids.add(id);
     }
+    // Those that are the same stay the objects that they were: their text is held once.
+    const now = [...known.slice(0, from), ...after, ...known.slice(from + before.length)];
     if (now.length === 0) this.#documentsOf.delete(key);
     else this.#documentsOf.set(key, now);
     return { ids: [...ids], stricter };
@@ -121,7 +131,9 @@ export class EdgeBuilder {
 
   /** Which key each wanted document comes from. */
   owners(): ReadonlyMap<DocumentId, DirtyKey> {
-    return new Map([...this.#documentsOf].flatMap(([key, ids]) => ids.map((id) => [id, key])));
+    return new Map(
+      [...this.#documentsOf].flatMap(([key, documents]) => documents.map((one) => [documentId(one), key])),
+    );
   }
 
   /** What is wrong with objects, as the last builds found it. */
@@ -178,18 +190,34 @@ export class EdgeBuilder {
     const before = this.#hosts.get(name);
     const built = this.#builders.host(name);
     const { host, routes, serverName } = built;
-    for (const route of before?.routes ?? []) this.#countProfile(route, -1);
-    for (const route of routes) this.#countProfile(route, 1);
+    const changed = differing(before?.routes ?? [], routes);
+    for (const route of changed.before) this.#countProfile(route, -1);
+    for (const route of changed.after) this.#countProfile(route, 1);
     this.#onProblems(before?.problems ?? [], built.problems);
     keep(this.#hosts, name, built, host === null && serverName === null && built.problems.length === 0);
     return {
       documents: [
-        ...routes.map((route) => renderRoute(route, this.#defaults)),
-        ...(host === null ? [] : [renderHost(host)]),
+        ...routes.map((route) => this.#renderRoute(route)),
+        ...(host === null ? [] : [this.#renderHost(host, before?.host ?? null)]),
         ...(serverName === null ? [] : [renderServerName(serverName)]),
       ],
       stricter: isStricter(before, built),
     };
+  }
+
+  #renderRoute(route: Route): RenderedDocument {
+    const known = this.#routeDocuments.get(route);
+    if (known !== undefined) return known;
+    const document = renderRoute(route, this.#defaults);
+    this.#routeDocuments.set(route, document);
+    return document;
+  }
+
+  #renderHost(host: Host, before: Host | null): RenderedDocument {
+    const known = before !== null && isSameHost(before, host) ? this.#hostDocuments.get(before) : undefined;
+    const document = known ?? renderHost(host);
+    this.#hostDocuments.set(host, document);
+    return document;
   }
 }
 

@@ -4,7 +4,17 @@
 import { shortHash } from "../lib/hash.ts";
 import { compareText, type Ingress, type ObjectRef, refOf, refText } from "../objects/objects.ts";
 import { hostServerName } from "./build-server-name.ts";
-import type { BuiltHost, Expression, Filter, Host, Problem, Route, RouteKey, Shadowed } from "./edge-model.ts";
+import type {
+  BuiltHost,
+  Expression,
+  Filter,
+  Host,
+  MatchType,
+  Problem,
+  Route,
+  RouteKey,
+  Shadowed,
+} from "./edge-model.ts";
 import { literalExpression, type ParsedExpression, parseExpression } from "./expressions.ts";
 import { ANY_HOST, isBadHostKey } from "./hosts.ts";
 import { type Claim, type Claims, claimsOf } from "./ingress/claims.ts";
@@ -14,6 +24,7 @@ import type { Policy } from "./ingress/policy.ts";
 import { protocolOf, resolveBackend, resolveTls } from "./ingress/route-backend.ts";
 import type { ModelInput, ModelSettings } from "./input.ts";
 import { problemAt, problemOf } from "./problems.ts";
+import { type MadeRoute, recallRoute, rememberRoute, type WrittenExpression } from "./route-memory.ts";
 import { backendKey, findPort } from "./service-port.ts";
 
 /**
@@ -37,7 +48,7 @@ export function buildHost(input: ModelInput, settings: ModelSettings, name: stri
     exact: new Map(),
     prefixes: new Map(),
     expressions: [],
-    owners: new Map(),
+    owners: { Exact: new Map(), Prefix: new Map(), Expression: new Map() },
     problems,
     shadowed: [],
   };
@@ -79,47 +90,81 @@ interface Draft {
   readonly exact: Map<string, RouteKey>;
   readonly prefixes: Map<string, RouteKey>;
   readonly expressions: WrittenExpression[];
-  /** Who has a path: "Exact /a" → its Ingress. */
-  readonly owners: Map<string, Ingress>;
+  /** Who has a path. */
+  readonly owners: Readonly<Record<MatchType, Map<string, Ingress>>>;
   readonly problems: Problem[];
   readonly shadowed: Shadowed[];
 }
 
-interface WrittenExpression extends Expression {
-  /** The path of the rule: it decides the order. */
-  readonly written: string;
+interface Ordered {
+  readonly of: readonly WrittenExpression[];
+  readonly result: readonly Expression[];
 }
+
+// Ordering thousands costs more than the rest of a build: the last order of a host stands beside its first expression.
+const ordered = new WeakMap<WrittenExpression, Ordered>();
 
 /** Longest first, equal ones in reverse order of their text (ingress-nginx's order of locations). */
 function inOrder(expressions: readonly WrittenExpression[]): readonly Expression[] {
-  return expressions
+  const [first] = expressions;
+  if (first === undefined) return [];
+  const known = ordered.get(first);
+  if (known !== undefined && isSameOrder(known.of, expressions)) return known.result;
+  const result = expressions
     .toSorted((a, b) => b.written.length - a.written.length || compareText(b.written, a.written))
     .map(({ prefix, pattern, route }) => ({ prefix, pattern, route }));
+  ordered.set(first, { of: expressions, result });
+  return result;
 }
 
-function addClaim(draft: Draft, claims: Claims, written: Claim): void {
+function isSameOrder(a: readonly WrittenExpression[], b: readonly WrittenExpression[]): boolean {
+  return a.length === b.length && a.every((one, at) => one === b[at] || isSameExpression(one, b[at]));
+}
+
+function isSameExpression(a: WrittenExpression, b: WrittenExpression | undefined): boolean {
+  return a.route === b?.route && a.written === b.written && a.prefix === b.prefix && a.pattern === b.pattern;
+}
+
+function addClaim(draft: Draft, claims: Claims, claim: Claim): void {
   const { ingress } = claims;
-  const claim: Claim = draft.regex ? { ...written, matchType: "Expression" } : written;
-  const slot = `${claim.matchType} ${claim.path}`;
-  const owner = draft.owners.get(slot);
+  const { path, field } = claim;
+  const matchType = draft.regex ? "Expression" : claim.matchType;
+  const owners = draft.owners[matchType];
+  const owner = owners.get(path);
   if (owner !== undefined) {
-    draft.problems.push(
-      conflict(draft.name, { field: claim.field, what: `path ${claim.path} (${claim.matchType})` }, ingress, owner),
-    );
-    const { path, matchType } = claim;
+    draft.problems.push(conflict(draft.name, { field, what: `path ${path} (${matchType})` }, ingress, owner));
     draft.shadowed.push({ ingress: refOf(ingress), path, matchType, winner: refOf(owner) });
     return;
   }
-  draft.owners.set(slot, ingress);
-  const expression = expressionOf(draft, written);
-  const route = makeRoute(draft, claims, claim, { slot, filters: filtersOf(claims.policy, written, expression) });
+  owners.set(path, ingress);
+  const { route, expression } = routeOf(draft, claims, claim);
   draft.routes.set(route.key, route);
-  if (expression !== null) {
-    const { prefix, pattern } = expression;
-    draft.expressions.push({ prefix, pattern, route: route.key, written: claim.path });
-  } else {
-    (claim.matchType === "Exact" ? draft.exact : draft.prefixes).set(claim.path, route.key);
-  }
+  if (expression !== null) draft.expressions.push(expression);
+  else (matchType === "Exact" ? draft.exact : draft.prefixes).set(path, route.key);
+}
+
+/** The route of a claim: the same object as before where everything that it comes from is the same. */
+function routeOf(draft: Draft, claims: Claims, written: Claim): MadeRoute {
+  const { input, settings, regex, problems } = draft;
+  const { ingress, policy } = claims;
+  const { backend } = written;
+  const ofClass = classSettingsOf(input, ingress);
+  const service =
+    backend.kind === "service" ? input.service(`${ingress.meta.namespace}/${backend.service}`) : undefined;
+  const origin = { settings, service, classPolicy: ofClass.policy, regex };
+  const open = ofClass.closed === null && draft.closings(ingress) === null && policy.upstreamTls === null;
+  const known = open ? recallRoute(written, origin) : undefined;
+  if (known !== undefined) return known;
+  const problemsBefore = problems.length;
+  const claim: Claim = regex ? { ...written, matchType: "Expression" } : written;
+  const parsed = expressionOf(draft, written);
+  const slot = `${claim.matchType} ${claim.path}`;
+  const route = makeRoute(draft, claims, claim, { slot, filters: filtersOf(policy, written, parsed) });
+  const expression =
+    parsed === null ? null : { prefix: parsed.prefix, pattern: parsed.pattern, route: route.key, written: claim.path };
+  const made = { route, expression };
+  if (open && route.closed === null && problems.length === problemsBefore) rememberRoute(written, origin, made);
+  return made;
 }
 
 function expressionOf(draft: Draft, claim: Claim): ParsedExpression | null {
@@ -155,7 +200,7 @@ function addFallbacks(draft: Draft, routing: readonly Claims[]): RouteKey | null
     if (fallback === null) continue;
     const claim: Claim = { host: draft.name, matchType: "Prefix", path: "/", ...fallback };
     if (draft.name === ANY_HOST) {
-      const owner = draft.owners.get(draft.regex ? "Expression /" : "Prefix /");
+      const owner = draft.owners[draft.regex ? "Expression" : "Prefix"].get("/");
       // A rule for "/" of the same Ingress comes before its default backend, and that is no conflict.
       if (owner !== ingress) addClaim(draft, claims, claim);
     } else if (winner === null) {

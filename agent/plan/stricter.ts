@@ -1,6 +1,7 @@
 // Does a change make some policy of a host stricter? Then the snapshot is written at once: an nginx that is restarted
 // alone must not open what was closed.
 
+import { differing } from "./differing.ts";
 import type { BuiltHost, Route } from "../model/edge-model.ts";
 
 /** True where a route is closed or guarded that was not, or paths are judged strictly that were not. */
@@ -8,8 +9,9 @@ export function isStricter(before: BuiltHost | undefined, after: BuiltHost): boo
   // What an alias leads to is another host's: whether it is stricter is not worth finding out.
   if ((after.host?.aliasOf ?? null) !== (before?.host?.aliasOf ?? null)) return true;
   if ((after.host?.strictPaths ?? false) && !(before?.host?.strictPaths ?? false)) return true;
-  const known = new Map(before?.routes.map((route) => [route.key, route]));
-  return after.routes.some((route) => {
+  const changed = differing(before?.routes ?? [], after.routes);
+  const known = new Map(changed.before.map((route) => [route.key, route]));
+  return changed.after.some((route) => {
     const old = known.get(route.key);
     if (old === undefined || old === route) return false;
     return (old.closed === null && route.closed !== null) || guards(old) !== guards(route);

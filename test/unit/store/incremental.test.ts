@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { buildersOf } from "../../../agent/loop/builders.ts";
+import { EdgeBuilder } from "../../../agent/loop/edge-builder.ts";
 import { buildBackends } from "../../../agent/model/build-backends.ts";
 import { buildCertificate } from "../../../agent/model/build-certificate.ts";
 import { buildHost } from "../../../agent/model/build-host.ts";
@@ -11,6 +13,7 @@ import type { ModelInput, ModelSettings } from "../../../agent/model/input.ts";
 import { allKeys } from "../../../agent/model/keys.ts";
 import { CLASS_ANNOTATION, ENDPOINTS_ANNOTATION } from "../../../agent/objects/annotation-keys.ts";
 import type { KubernetesObject, ObjectKind, Position } from "../../../agent/objects/objects.ts";
+import { USUAL_ROUTE_DEFAULTS } from "../../../agent/render/documents.ts";
 import type { Change } from "../../../agent/store/source.ts";
 import { Store } from "../../../agent/store/store.ts";
 import {
@@ -266,6 +269,49 @@ test("building only the dirty keys gives the model of a full build, after every 
           const full = new Map<string, unknown>();
           build(full, fresh, modelSettings, allKeys(fresh));
           assert.deepEqual(sorted(model), sorted(full));
+        }
+      },
+    ),
+    { numRuns: RUNS },
+  );
+});
+
+const texts = (builder: EdgeBuilder): ReadonlyMap<string, string> =>
+  new Map([...builder.wanted].map(([id, { text }]) => [id, text]));
+
+test("documents of dirty keys are those of a full build, and each that changed is named", () => {
+  const defaults = (tries: number) => ({ ...USUAL_ROUTE_DEFAULTS, retry: { tries, timeout_ms: 0 } });
+  fc.assert(
+    fc.property(
+      settings,
+      fc.array(fc.tuple(fc.array(change, { minLength: 1, maxLength: 3 }), fc.nat(9)), { maxLength: 20, size: "max" }),
+      (modelSettings, steps) => {
+        const store = newStore(modelSettings);
+        const builder = new EdgeBuilder(buildersOf(store, modelSettings, () => NOW));
+        for (const [step, dice] of steps) {
+          const before = texts(builder);
+          const named = new Set<string>();
+          // Whoever changes the defaults builds all hosts again.
+          if (dice === 0) builder.setRouteDefaults(defaults(step.length));
+          store.apply(step);
+          for (const key of dice === 0 ? [...store.takeDirty(), ...allKeys(store)] : store.takeDirty()) {
+            for (const id of builder.build(key).ids) named.add(id);
+          }
+          const fresh = newStore(modelSettings);
+          fresh.apply(store.objects().map((object) => ({ kind: "put", object: structuredClone(object) })));
+          const full = builder.fresh(buildersOf(fresh, modelSettings, () => NOW));
+          for (const key of allKeys(fresh)) full.build(key);
+          const now = texts(builder);
+          assert.deepEqual(sorted(now), sorted(texts(full)));
+          assert.deepEqual(builder.verified, full.verified);
+          assert.deepEqual(sorted(builder.owners()), sorted(full.owners()));
+          const changed = [...new Set([...before.keys(), ...now.keys()])].filter(
+            (id) => before.get(id) !== now.get(id),
+          );
+          assert.deepEqual(
+            changed.filter((id) => !named.has(id)),
+            [],
+          );
         }
       },
     ),
