@@ -5,6 +5,7 @@ import { buildCertificate } from "../model/build-certificate.ts";
 import { buildHost } from "../model/build-host.ts";
 import type { Problem } from "../model/edge-model.ts";
 import { classProblems } from "../model/ingress/class-settings.ts";
+import { nodeProblems } from "../model/node-problems.ts";
 import type { ModelInput, ModelSettings } from "../model/input.ts";
 import type { Builders } from "./edge-builder.ts";
 
@@ -19,5 +20,5 @@ export function buildersOf(input: ModelInput, settings: ModelSettings, now: () =
 
 /** Problems of objects that no key's value holds. Few and cheap: they are looked for anew each time. */
 export function problemsOfNoKey(input: ModelInput, settings: ModelSettings): readonly Problem[] {
-  return classProblems(input, settings);
+  return [...classProblems(input, settings), ...nodeProblems(input, settings)];
 }

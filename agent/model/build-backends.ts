@@ -3,8 +3,9 @@
 import type { Endpoint, EndpointSlice, Service, ServicePort } from "../objects/objects.ts";
 import { compareText } from "../objects/objects.ts";
 import { printable } from "../objects/readers.ts";
-import { isWithin, localReason, parseAddress } from "./addresses.ts";
-import { type AddressFilter, backendByMode, badMode, endpointsModeOf } from "./endpoints-mode.ts";
+import { type AddressFilter, addressFilter, REFUSED_FIX } from "./address-filter.ts";
+import { parseAddress } from "./addresses.ts";
+import { backendByMode, badMode, endpointsModeOf } from "./endpoints-mode.ts";
 import type { Backend, BuiltBackends, Peer, Problem } from "./edge-model.ts";
 import type { EndpointsMode, ModelInput, ModelSettings } from "./input.ts";
 import { problemOf } from "./problems.ts";
@@ -35,7 +36,10 @@ export function buildBackends(
     const allowed = addressFilter(settings);
     const said = endpointsModeOf(service, settings);
     if (said === null) problems.push(badMode(service, settings, input.hostsOfService(serviceKey)));
-    const mode = instead ?? said ?? settings.endpointsMode;
+    const wanted = instead ?? said ?? settings.endpointsMode;
+    const nodes = wanted === "nodePort" ? input.nodes() : [];
+    // Nodes that nobody has read say nothing: until then what served goes on serving. nodeProblems tells.
+    const mode = nodes === null ? "pod" : wanted;
     // In the other modes nobody asks a Pod at its address.
     const allowedPods = mode === "pod" ? allowed : () => null;
     for (const written of ports) {
@@ -44,26 +48,13 @@ export function buildBackends(
         keep(backends, emptyBackend(serviceKey, String(written), `Service ${serviceKey} has no port ${written}`));
       } else {
         const byPods = joinSlices(serviceKey, port, slices, allowedPods);
-        const nodes = mode === "nodePort" ? input.nodes() : [];
-        keep(backends, backendByMode(mode, byPods, { service, port, slices, nodes, allowed }));
+        keep(backends, backendByMode(mode, byPods, { service, port, slices, nodes: nodes ?? [], allowed }));
       }
     }
     problems.push(...refusedEndpoints(slices, allowedPods, input.hostsOfService(serviceKey)));
   }
   if (service !== undefined) problems.push(...withoutPeers(service, [...backends.values()], input, serviceKey));
   return { backends: [...backends.values()], problems };
-}
-
-function addressFilter(settings: ModelSettings): AddressFilter {
-  const { refusedNetworks } = settings;
-  const own = new Set(settings.hostAddresses.map((text) => parseAddress(text)?.text));
-  const local: AddressFilter = settings.allowLocalEndpoints
-    ? () => null
-    : (address) => localReason(address) ?? (own.has(address.text) ? "is an address of this machine" : null);
-  return (address) => {
-    const refused = refusedNetworks.find((network) => isWithin(network, address));
-    return refused === undefined ? local(address) : `is in ${refused}, which endpoints.refused names,`;
-  };
 }
 
 function findNumber(service: Service | undefined, port: number | string): number | string {
@@ -166,7 +157,7 @@ function refusedEndpoints(
         severity: "warning",
         field: `endpoints[${first.index}].addresses[0]`,
         message: `${first.address} ${first.why} and gets no requests${others}`,
-        fix: "use addresses of Pods, or start with --allow-local-endpoints where that is what is meant",
+        fix: REFUSED_FIX,
         hosts,
       }),
     );

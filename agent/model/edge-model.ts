@@ -161,6 +161,7 @@ export type ProblemCode =
   | "service-missing"
   | "service-port-missing"
   | "no-endpoints" // the Service has no endpoint that serves
+  | "nodes-unknown" // Services are to be asked at nodes, and Nodes were not read
   | "endpoint-refused" // an address that must not get traffic (loopback, link-local, this host)
   | "secret-missing"
   | "secret-invalid"

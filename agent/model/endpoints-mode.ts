@@ -2,8 +2,9 @@
 // to those. What is known of the Pods still decides whether there is anything to ask.
 
 import { ENDPOINTS_ANNOTATION } from "../objects/annotation-keys.ts";
-import type { EndpointSlice, Node, Service, ServicePort } from "../objects/objects.ts";
+import type { Endpoint, EndpointSlice, Node, Service, ServicePort } from "../objects/objects.ts";
 import { printable } from "../objects/readers.ts";
+import type { AddressFilter } from "./address-filter.ts";
 import { type Address, parseAddress } from "./addresses.ts";
 import type { Backend, Peer, Problem } from "./edge-model.ts";
 import type { EndpointsMode, ModelSettings } from "./input.ts";
@@ -13,13 +14,15 @@ const MODES = ["pod", "nodePort", "clusterIP"] as const satisfies readonly Endpo
 /** The data plane's. */
 const WEIGHT_MAX = 100;
 
-/** Why an address must not get requests, or null. */
-export type AddressFilter = (address: Address) => string | null;
-
 /** The mode of a Service: its annotation, else the configuration's. null: what it says is no mode. */
 export function endpointsModeOf(service: Service, settings: ModelSettings): EndpointsMode | null {
   const said = service.meta.annotations[ENDPOINTS_ANNOTATION];
   return said === undefined ? settings.endpointsMode : (MODES.find((mode) => mode === said.trim()) ?? null);
+}
+
+/** The mode of a Service; where its annotation names none, the configuration's holds. */
+export function modeInEffect(service: Service, settings: ModelSettings): EndpointsMode {
+  return endpointsModeOf(service, settings) ?? settings.endpointsMode;
 }
 
 /** The problem of a Service whose annotation names no mode. */
@@ -66,12 +69,13 @@ function nodePeers({ service, port, slices, nodes, allowed }: ModeInput): Found 
       reason: "has no node port: give it type NodePort, or type LoadBalancer with allocateLoadBalancerNodePorts",
     };
   }
+  const families = familiesOf(service);
   const local = service.externalTrafficPolicy === "Local" ? endpointsByNode(slices, port) : null;
   const peers: Peer[] = [];
   for (const node of nodes) {
     const weight = local === null ? 1 : Math.min(WEIGHT_MAX, local.get(node.meta.name) ?? 0);
-    const address = node.ready && !node.excluded && weight > 0 ? addressOf(node, service) : null;
-    if (address !== null && allowed(address) === null) peers.push({ address: address.text, port: number, weight });
+    const address = node.ready && !node.excluded && weight > 0 ? addressOf(node, families, allowed) : null;
+    if (address !== null) peers.push({ address: address.text, port: number, weight });
   }
   const reason =
     local === null
@@ -80,19 +84,42 @@ function nodePeers({ service, port, slices, nodes, allowed }: ModeInput): Found 
   return { peers: peers.toSorted((a, b) => (a.address < b.address ? -1 : 1)), reason };
 }
 
-/** In the family of the Service: a node's port answers in that. */
-function addressOf(node: Node, service: Service): Address | null {
-  const family = parseAddress(service.clusterIP)?.kind ?? null;
-  const addresses = node.addresses.map(parseAddress).filter((address) => address !== null);
-  return addresses.find(({ kind }) => family === null || kind === family) ?? null;
+/** The families in which a node's port answers, the Service's first one first. Empty: nothing is said of them. */
+function familiesOf({ clusterIP, clusterIPs }: Service): readonly Address["kind"][] {
+  const written = clusterIPs.length > 0 ? clusterIPs : [clusterIP];
+  return written.map(parseAddress).flatMap((address) => (address === null ? [] : [address.kind]));
 }
 
+/** One address is enough: both families of a node lead to the same Pods. */
+function addressOf(node: Node, families: readonly Address["kind"][], allowed: AddressFilter): Address | null {
+  const usable = node.addresses
+    .map(parseAddress)
+    .filter((address) => address !== null)
+    .filter((address) => allowed(address) === null);
+  if (families.length === 0) return usable[0] ?? null;
+  for (const family of families) {
+    const address = usable.find(({ kind }) => kind === family);
+    if (address !== undefined) return address;
+  }
+  return null;
+}
+
+/** Endpoints that are ready; where none is, those that still serve while they end, as kube-proxy has it. */
 function endpointsByNode(slices: readonly EndpointSlice[], port: ServicePort): ReadonlyMap<string, number> {
+  const ready = countByNode(slices, port, (endpoint) => endpoint.ready);
+  return ready.size > 0 ? ready : countByNode(slices, port, ({ serving, terminating }) => serving && terminating);
+}
+
+function countByNode(
+  slices: readonly EndpointSlice[],
+  port: ServicePort,
+  isCounted: (endpoint: Endpoint) => boolean,
+): ReadonlyMap<string, number> {
   const nodesOf = new Map<string, string>();
   for (const slice of slices) {
     if (!slice.ports.some(({ name, protocol }) => name === port.name && protocol === "TCP")) continue;
-    for (const { address, nodeName, ready } of slice.endpoints)
-      if (ready && nodeName !== null) nodesOf.set(address, nodeName);
+    for (const endpoint of slice.endpoints)
+      if (endpoint.nodeName !== null && isCounted(endpoint)) nodesOf.set(endpoint.address, endpoint.nodeName);
   }
   const counts = new Map<string, number>();
   for (const name of nodesOf.values()) counts.set(name, (counts.get(name) ?? 0) + 1);

@@ -13,8 +13,8 @@ export interface ModelInput {
   /** Sorted by name. */
   endpointSlices(key: string): readonly EndpointSlice[];
   secret(key: string): Secret | undefined;
-  /** Sorted by name. */
-  nodes(): readonly Node[];
+  /** Sorted by name; null: they were not read yet. */
+  nodes(): readonly Node[] | null;
   configMap(key: string): ConfigMap | undefined;
   /** Hosts whose routes use the Service, or whose `tls` names the Secret; sorted. */
   hostsOfService(key: string): readonly string[];

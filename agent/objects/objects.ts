@@ -129,7 +129,7 @@ export interface Node {
   readonly kind: "Node";
   readonly meta: Meta;
   readonly ready: boolean;
-  /** Label node.kubernetes.io/exclude-from-external-load-balancers. */
+  /** By the label node.kubernetes.io/exclude-from-external-load-balancers, or because it is being deleted. */
   readonly excluded: boolean;
   /** Its InternalIP addresses. */
   readonly addresses: readonly string[];

@@ -1,7 +1,7 @@
 // Reading v1 Node. Its status changes all the time; what is kept changes seldom.
 
 import type { Node } from "./objects.ts";
-import { list, type Reading, record, text, unread } from "./readers.ts";
+import { isRecord, list, type Reading, record, text, unread } from "./readers.ts";
 import type { ReadMeta } from "./trim-meta.ts";
 
 const CONDITIONS_MAX = 100;
@@ -12,7 +12,7 @@ const EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers";
 const readFields = record({
   apiVersion: unread,
   kind: unread,
-  metadata: unread,
+  metadata: isBeingDeleted,
   spec: unread,
   status: record({
     conditions: list(looseRecord("type", "status"), CONDITIONS_MAX),
@@ -34,14 +34,18 @@ const readFields = record({
 
 /** Reads a Node. */
 export function readNode(raw: unknown, { meta, labels }: ReadMeta, reading: Reading): Node {
-  const { status } = readFields(raw, "", reading);
+  const { metadata: beingDeleted, status } = readFields(raw, "", reading);
   return {
     kind: "Node",
     meta: { ...meta, annotations: {} },
     ready: status.conditions.some(([type, state]) => type === "Ready" && state === "True"),
-    excluded: Object.hasOwn(labels, EXCLUDE_LABEL),
+    excluded: beingDeleted || Object.hasOwn(labels, EXCLUDE_LABEL),
     addresses: status.addresses.flatMap(([type, address]) => (type === "InternalIP" ? [address] : [])).sort(),
   };
+}
+
+function isBeingDeleted(value: unknown): boolean {
+  return isRecord(value) && typeof value["deletionTimestamp"] === "string";
 }
 
 // Two fields of a record; what else it has is nobody's concern here.

@@ -27,7 +27,12 @@ export interface LintInput {
 }
 
 /** What only the rest of the objects can tell. */
-const ABSENCES: ReadonlySet<ProblemCode> = new Set(["service-missing", "secret-missing", "no-endpoints"]);
+const ABSENCES: ReadonlySet<ProblemCode> = new Set([
+  "service-missing",
+  "secret-missing",
+  "no-endpoints",
+  "nodes-unknown",
+]);
 
 /** Throws AgentError: `usage` for paths, `config-invalid` for the configuration, `aborted` when `signal` is. */
 export async function lint(input: LintInput, signal: AbortSignal): Promise<LintReport> {

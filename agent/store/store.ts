@@ -4,7 +4,7 @@
 
 import type { DirtyKey } from "../model/edge-model.ts";
 import { ANY_HOST } from "../model/hosts.ts";
-import { endpointsModeOf } from "../model/endpoints-mode.ts";
+import { modeInEffect } from "../model/endpoints-mode.ts";
 import { claimsOf, sortPorts } from "../model/ingress/claims.ts";
 import type { ModelInput } from "../model/input.ts";
 import { allKeys } from "../model/keys.ts";
@@ -26,6 +26,7 @@ import { ClassIndex } from "./class-index.ts";
 import { IngressIndex } from "./ingress-index.ts";
 import { withLastGoodPair } from "./last-good-pair.ts";
 import { NamesIndex } from "./names-index.ts";
+import { NodeIndex } from "./node-index.ts";
 import { replaceIn } from "./replace-in.ts";
 import { isSame, isSameObject } from "./same-object.ts";
 import { SliceIndex } from "./slice-index.ts";
@@ -48,7 +49,7 @@ export class Store implements ModelInput {
   readonly #secrets = new Map<string, Secret>();
   readonly #configMaps = new Map<string, ConfigMap>();
   readonly #slices = new SliceIndex();
-  readonly #nodes = new Map<string, Node>();
+  readonly #nodes = new NodeIndex();
   readonly #classes: ClassIndex;
   readonly #index: IngressIndex;
   /** Ingresses that are in the index: ours, as it was decided last. */
@@ -68,7 +69,7 @@ export class Store implements ModelInput {
     },
     Secret: { all: () => [...this.#secrets.values()], set: (key, found) => this.#setSecret(key, found) },
     ConfigMap: { all: () => [...this.#configMaps.values()], set: (key, found) => this.#setConfigMap(key, found) },
-    Node: { all: () => [...this.#nodes.values()], set: (key, found) => this.#setNode(key, found) },
+    Node: { all: () => this.#nodes.all(), set: (key, found) => this.#nodes.set(key, found) },
   };
   #synced = false;
   #dirty = new Set<DirtyKey>();
@@ -167,8 +168,8 @@ export class Store implements ModelInput {
     return this.#secrets.get(key);
   }
 
-  nodes(): readonly Node[] {
-    return [...this.#nodes.values()].sort((a, b) => compareText(a.meta.name, b.meta.name));
+  nodes(): readonly Node[] | null {
+    return this.#nodes.known();
   }
 
   configMap(key: string): ConfigMap | undefined {
@@ -237,6 +238,7 @@ export class Store implements ModelInput {
   }
 
   #settle(): void {
+    for (const service of this.#nodes.takeChanged()) this.#markEndpoints(service);
     if (!this.#synced && this.#missing.size === 0) {
       this.#synced = true;
       this.#dirty = new Set(allKeys(this));
@@ -277,6 +279,7 @@ export class Store implements ModelInput {
     for (const object of objects) this.#put(object);
     this.#missing.delete(kind);
     if (kind === "IngressClass") this.#classesListed();
+    if (kind === "Node") this.#nodes.setKnown();
   }
 
   #classesListed(): void {
@@ -323,16 +326,6 @@ export class Store implements ModelInput {
     for (const name of this.#classes.classesOfConfigMap(key)) this.#markClass(name);
   }
 
-  // Nodes change seldom in what is kept of them, so all Services are gone over.
-  #setNode(key: string, node: Node | null): void {
-    if (!replaceIn(this.#nodes, key, node)) return;
-    for (const service of this.servicesInUse()) {
-      const found = this.#services.get(service);
-      if (found !== undefined && endpointsModeOf(found, this.#options.settings) === "nodePort")
-        this.#mark(`backend:${service}`);
-    }
-  }
-
   // What a class says is said to all its Ingresses.
   #markClass(name: string): void {
     for (const key of this.#classes.ingressesOf(name)) {
@@ -345,8 +338,11 @@ export class Store implements ModelInput {
     const isNew = !this.#services.has(key);
     if (!replaceIn(this.#services, key, service)) return;
     if (isNew || service === null) this.#noteService(key, service !== null);
-    if (service !== null && endpointsModeOf(service, this.#options.settings) === "nodePort") this.#wantNodes();
-    const isDefault = this.#options.settings.defaultBackend?.service === key;
+    const { settings } = this.#options;
+    const atNodes = service !== null && modeInEffect(service, settings) === "nodePort";
+    this.#nodes.note(key, atNodes);
+    if (atNodes) this.#wantNodes();
+    const isDefault = settings.defaultBackend?.service === key;
     if (!isDefault && !this.#index.usesService(key)) return;
     this.#mark(`backend:${key}`);
     for (const host of this.hostsOfService(key)) this.#mark(`host:${host}`);

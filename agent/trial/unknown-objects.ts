@@ -2,7 +2,7 @@
 // endpoints of Services that are only made now. Their absence from what is known says nothing.
 
 import type { Problem, ProblemCode } from "../model/edge-model.ts";
-import { endpointsModeOf } from "../model/endpoints-mode.ts";
+import { modeInEffect } from "../model/endpoints-mode.ts";
 import type { Store } from "../store/store.ts";
 import type { TrialBase, TriedObject } from "./try-change.ts";
 
@@ -38,10 +38,11 @@ export function unknownObjects(input: {
     .filter(({ ref, action }) => ref.kind === "Service" && action === "create")
     .map(({ ref }) => `${ref.namespace}/${ref.name}`)
     .filter((key) => store.endpointSlices(key).length === 0);
-  const atNodes = store.nodes().length > 0 ? [] : [...store.servicesInUse()].filter((key) => isAtNodes(key, input));
+  const atNodes = store.nodes() !== null ? [] : [...store.servicesInUse()].filter((key) => isAtNodes(key, input));
   const services = new Set([...waiting, ...atNodes]);
   return {
     hides: ({ code, object, message }) =>
+      code === "nodes-unknown" ||
       (ABSENCES.has(code) && unread.some((name) => message.includes(`${name}:`) || message.includes(`${name} `))) ||
       (code === "no-endpoints" && object !== null && services.has(`${object.namespace}/${object.name}`)),
     notes: [
@@ -54,5 +55,5 @@ export function unknownObjects(input: {
 
 function isAtNodes(key: string, { base, store }: { readonly base: TrialBase; readonly store: Store }): boolean {
   const service = store.service(key);
-  return service !== undefined && endpointsModeOf(service, base.settings) === "nodePort";
+  return service !== undefined && modeInEffect(service, base.settings) === "nodePort";
 }

@@ -3,8 +3,10 @@ import { describe, test } from "node:test";
 import { buildBackends } from "../../../agent/model/build-backends.ts";
 import type { Backend } from "../../../agent/model/edge-model.ts";
 import type { ModelSettings } from "../../../agent/model/input.ts";
+import { nodeProblems } from "../../../agent/model/node-problems.ts";
 import { ENDPOINTS_ANNOTATION } from "../../../agent/objects/annotation-keys.ts";
-import type { KubernetesObject, Service } from "../../../agent/objects/objects.ts";
+import type { Endpoint, KubernetesObject, Service } from "../../../agent/objects/objects.ts";
+import { renderBackend } from "../../../agent/render/documents.ts";
 import { endpoint, ingress, node, path, rule, service, servicePort, SETTINGS, slice, storeOf } from "./objects.ts";
 
 const web = ingress("shop/web", { rules: [rule("a.example", path("/"))] });
@@ -72,9 +74,68 @@ describe("where endpoints are asked", () => {
     assert.match(built({ endpointsMode: "nodePort" }, local, elsewhere).reason ?? "", /Local, and no Ready node/);
   });
 
-  test("in the family of the Service", () => {
+  test("at nodes whose endpoints serve while they end, where none is ready", () => {
+    const local = serviceOf({ externalTrafficPolicy: "Local" });
+    const ending = (["10.244.0.1", "10.244.1.1"] as const).map((address, index) => ({
+      ...endpoint(address, index === 0 ? "draining" : "not-ready"),
+      nodeName: `n${index + 1}`,
+    }));
+    const slices = [slice("shop/s", "web", ending)];
+    assert.deepEqual(peers({ endpointsMode: "nodePort" }, local, slices), ["192.0.2.11:30080*1"]);
+  });
+
+  test("in the families of the Service, its first one first", () => {
     const six = serviceOf({ clusterIP: "fd00::1" });
     assert.deepEqual(peers({ endpointsMode: "nodePort" }, six), ["2001:db8::11:30080*1"]);
+    const both = serviceOf({ clusterIP: "fd00::1", clusterIPs: ["fd00::1", "10.96.0.1"] });
+    assert.deepEqual(peers({ endpointsMode: "nodePort" }, both), [
+      "192.0.2.12:30080*1",
+      "192.0.2.13:30080*1",
+      "2001:db8::11:30080*1",
+    ]);
+  });
+
+  test("is at the Pods until Nodes were read, and that is said once for all Services", () => {
+    const settings = { ...SETTINGS, endpointsMode: "nodePort" as const };
+    const slices = slice("shop/s", "web", endpoints);
+    const store = storeOf([web, serviceOf(), slices], settings);
+    const addresses = (): unknown =>
+      buildBackends(store, settings, "shop/web").backends[0]?.peers.map(({ address }) => address);
+    assert.deepEqual(addresses(), ["10.244.0.1", "10.244.0.2", "10.244.1.1"]);
+    const [problem, ...more] = nodeProblems(store, settings);
+    assert.deepEqual([problem?.code, more], ["nodes-unknown", []]);
+    assert.match(problem?.message ?? "", /^Service shop\/web is to be asked/);
+    store.apply([{ kind: "replace", objectKind: "Node", objects: [] }]);
+    assert.deepEqual(store.takeDirty(), ["backend:shop/web"], "no Nodes is an answer");
+    assert.deepEqual([addresses(), nodeProblems(store, settings)], [[], []]);
+    assert.deepEqual(nodeProblems(storeOf([web, serviceOf(), slices]), SETTINGS), [], "nobody is asked at nodes");
+  });
+
+  test("is at the address of a node that may be asked, and those that may not are named with their Node", () => {
+    const two = node("n1", ["192.0.2.11", "192.0.2.99"]);
+    const settings = { ...SETTINGS, endpointsMode: "nodePort" as const, refusedNetworks: ["192.0.2.11/32"] };
+    const down = node("down", ["192.0.2.11"], { ready: false });
+    const store = storeOf([web, serviceOf(), slice("shop/s", "web", endpoints), two, down], settings);
+    const { backends, problems } = buildBackends(store, settings, "shop/web");
+    assert.deepEqual([backends[0]?.peers.map(({ address }) => address), problems], [["192.0.2.99"], []]);
+    const told = nodeProblems(store, settings);
+    assert.deepEqual(
+      told.map(({ code, object, message }) => `${code} ${object?.name}: ${message}`),
+      ["endpoint-refused n1: 192.0.2.11 is in 192.0.2.11/32, which endpoints.refused names, and gets no requests"],
+    );
+  });
+
+  test("is the same document when Pods change and what is asked does not", () => {
+    const document = (mode: "pod" | "nodePort" | "clusterIP", pods: readonly Endpoint[]): string | null => {
+      const settings = { ...SETTINGS, endpointsMode: mode };
+      const store = storeOf([web, serviceOf(), ...nodes, slice("shop/s", "web", pods)], settings);
+      const [backend] = buildBackends(store, settings, "shop/web").backends as readonly [Backend]; // one port is used
+      return renderBackend(backend).text;
+    };
+    for (const mode of ["nodePort", "clusterIP"] as const) {
+      assert.equal(document(mode, endpoints), document(mode, endpoints.slice(1)), mode);
+    }
+    assert.notEqual(document("pod", endpoints), document("pod", endpoints.slice(1)));
   });
 
   test("is nowhere without endpoints that serve, in any mode", () => {
@@ -118,5 +179,9 @@ describe("where endpoints are asked", () => {
     assert.deepEqual(store.takeDirty(), ["backend:shop/web"]);
     store.apply([{ kind: "put", object: node("n2", ["192.0.2.12"], { ready: false }) }]);
     assert.deepEqual(store.takeDirty(), [], "a heartbeat says nothing new");
+    store.apply([{ kind: "put", object: serviceOf({}, "pod") }]);
+    store.takeDirty();
+    store.apply([{ kind: "put", object: node("n2", ["192.0.2.12"]) }]);
+    assert.deepEqual(store.takeDirty(), [], "nobody is asked there any more");
   });
 });

@@ -308,6 +308,16 @@ test("trimming a Node keeps what changes seldom", () => {
   });
 });
 
+test("a Node that is being deleted is asked no more", () => {
+  const metadata = { name: "n1", finalizers: ["example.org/slow"] };
+  const read = (more: object): unknown => {
+    const trimmed = object({ apiVersion: "v1", kind: "Node", metadata: { ...metadata, ...more } });
+    return trimmed.kind === "Node" && trimmed.excluded;
+  };
+  assert.equal(read({}), false);
+  assert.equal(read({ deletionTimestamp: "2026-01-01T00:00:00Z" }), true);
+});
+
 describe("trimming Secrets", () => {
   const secret = (fields: object): unknown => ({
     apiVersion: "v1",
