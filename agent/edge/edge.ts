@@ -100,7 +100,7 @@ export class Edge {
       onDirty: () => this.reconciler.wake(),
       onWantedSecrets: (keys) => this.source.wantSecrets(keys),
       onWantedConfigMaps: (keys) => this.source.wantConfigMaps(keys),
-      onWantedNodes: () => this.source.wantNodes(),
+      onWantedNodes: () => this.source.wantNodes("required"),
     });
     this.store = store;
     this.builder = new EdgeBuilder(buildersOf(store, settings, now), (before, after) =>
@@ -130,7 +130,8 @@ export class Edge {
     this.reconciler = this.#createReconciler();
     const { builder, health, hostAddresses, reconciler, source } = this;
     const { probe } = config.endpoints;
-    this.#rounds = new Rounds({ settings, store, builder, health, hostAddresses, reconciler, source, probe });
+    const told = { log: log.child("reach"), health, probe };
+    this.#rounds = new Rounds({ settings, store, builder, hostAddresses, reconciler, source, ...told });
   }
 
   /** When nginx came up or went down last. */
@@ -165,7 +166,7 @@ export class Edge {
     await this.#tellTraffic(config);
     this.source.wantSecrets(this.store.wantedSecrets());
     this.source.wantConfigMaps(this.store.wantedConfigMaps());
-    if (config.endpoints.mode === "nodePort") this.source.wantNodes();
+    if (config.endpoints.mode === "nodePort") this.source.wantNodes("required");
     if (loaded.snapshot !== null) {
       tellKnowledge(this.health, this.#snapshotFrom);
       this.store.restore(loaded.snapshot.objects);

@@ -1,32 +1,40 @@
-// When reach is probed, with which targets, and what is said about it.
+// When reach is probed, and with which targets.
 
 import type { HealthRegistry } from "../health/registry.ts";
+import { errorText } from "../lib/errors.ts";
+import type { Logger } from "../lib/log.ts";
 import { buildBackends } from "../model/build-backends.ts";
-import type { EdgeModel } from "../model/edge-model.ts";
-import { endpointsModeOf } from "../model/endpoints-mode.ts";
-import type { ModelInput, ModelSettings } from "../model/input.ts";
-import { canConnect, type Finding, probeReach, type ReachReport, type ReachTarget } from "../reach/reach-probe.ts";
+import type { EdgeModel, Peer } from "../model/edge-model.ts";
+import { modeInEffect } from "../model/endpoints-mode.ts";
+import type { EndpointsMode, ModelInput, ModelSettings } from "../model/input.ts";
+import { ENDPOINTS_ANNOTATION } from "../objects/annotation-keys.ts";
+import { probeReach, type ReachTarget, tryConnect, type TryConnect } from "../reach/reach-probe.ts";
+import { tellReach } from "./tell-reach.ts";
 
+/** Also until there is something to try. */
 const FIRST_MS = 5_000;
 const EVERY_MS = 300_000;
 /** While something cannot be reached, its end should be seen soon. */
 const EVERY_TROUBLED_MS = 15_000;
-const SHOWN_MAX = 3;
 
-export interface ReachOptions {
+export interface ReachWatchOptions {
   readonly targets: () => readonly ReachTarget[];
   readonly health: HealthRegistry;
   /** Called when nothing answers: Nodes are needed to say whether they would. */
   readonly wantNodes: () => void;
+  readonly log: Logger;
+  /** tryConnect unless told. */
+  readonly tryConnect?: TryConnect;
 }
 
 /** Probes now and then while it runs. */
 export class ReachWatch {
-  readonly #options: ReachOptions;
+  readonly #options: ReachWatchOptions;
   readonly #stopping = new AbortController();
+  #unreachable: ReadonlySet<string> = new Set();
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(options: ReachOptions) {
+  constructor(options: ReachWatchOptions) {
     this.#options = options;
   }
 
@@ -41,18 +49,36 @@ export class ReachWatch {
 
   #arm(ms: number): void {
     if (this.#stopping.signal.aborted) return;
-    this.#timer = setTimeout(() => void this.#probe(), ms);
+    this.#timer = setTimeout(() => void this.#turn(), ms);
     this.#timer.unref();
   }
 
-  async #probe(): Promise<void> {
+  async #turn(): Promise<void> {
+    try {
+      this.#arm(await this.#probe());
+    } catch (error) {
+      // A fault of ours, and nothing that traffic waits for.
+      this.#options.log.error("Cannot probe reach", { error: errorText(error) });
+      this.#arm(EVERY_MS);
+    }
+  }
+
+  /** Gives when to probe next. */
+  async #probe(): Promise<number> {
     const { targets, health, wantNodes } = this.#options;
     const { signal } = this.#stopping;
-    const report = await probeReach(targets(), { canConnect, random: Math.random, signal });
-    if (signal.aborted) return;
+    const report = await probeReach(targets(), {
+      tryConnect: this.#options.tryConnect ?? tryConnect,
+      random: Math.random,
+      again: this.#unreachable,
+      signal,
+    });
+    if (signal.aborted) return EVERY_MS;
+    this.#unreachable = new Set(report.unreachable.map(({ service }) => service));
     if (report.unreachable.length > 0) wantNodes();
     tellReach(health, report);
-    this.#arm(report.unreachable.length > 0 ? EVERY_TROUBLED_MS : EVERY_MS);
+    if (report.sampled === 0) return FIRST_MS;
+    return report.unreachable.length > 0 ? EVERY_TROUBLED_MS : EVERY_MS;
   }
 }
 
@@ -61,54 +87,24 @@ export function reachTargets(model: EdgeModel, input: ModelInput, settings: Mode
   return [...model.backends].flatMap(([service, { backends }]) => {
     const found = input.service(service);
     if (found === undefined) return [];
-    const mode = endpointsModeOf(found, settings) ?? settings.endpointsMode;
+    const chosen = modeInEffect(found, settings);
+    // As buildBackends has it.
+    const mode = chosen === "nodePort" && input.nodes() === null ? "pod" : chosen;
+    const annotated = Object.hasOwn(found.meta.annotations, ENDPOINTS_ANNOTATION);
     const others = (): ReturnType<ReachTarget["others"]> =>
       (["pod", "nodePort", "clusterIP"] as const)
         .filter((other) => other !== mode)
-        .map((other) => ({
-          mode: other,
-          peers: buildBackends(input, settings, service, other).backends.flatMap(({ peers }) => peers),
-        }));
-    return [{ service, mode, peers: backends.flatMap(({ peers }) => peers), others }];
+        .map((other) => ({ mode: other, peers: peersIn(input, settings, service, other) }));
+    return [{ service, mode, annotated, peers: backends.flatMap(({ peers }) => peers), others }];
   });
 }
 
-/** Turns a report into conditions: one when nothing answers, one for each Service when only some do not. */
-export function tellReach(health: HealthRegistry, { sampled, unreachable }: ReachReport): void {
-  const all = sampled > 0 && unreachable.length === sampled;
-  const wanted = new Map(
-    all ? [["", unreachable] as const] : unreachable.slice(0, SHOWN_MAX).map((one) => [one.service, [one]] as const),
-  );
-  for (const subject of health.subjects("peers-unreachable")) {
-    if (!wanted.has(subject)) health.clear("peers-unreachable", subject);
-  }
-  for (const [subject, findings] of wanted) {
-    const [first] = findings;
-    if (first === undefined) continue;
-    health.set({
-      code: "peers-unreachable",
-      subject,
-      severity: all ? "error" : "warning",
-      message: all
-        ? `nothing answers at ${WORDS[first.mode] ?? first.mode}: ${sampled} Services were tried (${first.service} at ${first.tried.join(", ")})`
-        : `Service ${first.service} does not answer at ${WORDS[first.mode] ?? first.mode}: ${first.tried.join(", ")}`,
-      hint: hintOf(all, findings),
-    });
-  }
-}
-
-const WORDS: Readonly<Record<string, string>> = {
-  pod: "the addresses of its Pods",
-  nodePort: "its port on the nodes",
-  clusterIP: "its cluster IP",
-};
-
-function hintOf(all: boolean, findings: readonly Finding[]): string {
-  const answering = findings.map((finding) => finding.answering[0]).find((mode) => mode !== undefined);
-  if (answering !== undefined) {
-    return all
-      ? `${answering} answers: set \`endpoints.mode: ${answering}\` in the configuration file.`
-      : `${answering} answers: annotate the Service with headgate.dev/endpoints: ${answering}.`;
-  }
-  return "No other mode answers either. Look for a route and for firewalls between this machine and the cluster; docs/backends.md has what each mode needs.";
+function peersIn(
+  input: ModelInput,
+  settings: ModelSettings,
+  service: string,
+  mode: EndpointsMode,
+): readonly Peer[] | null {
+  if (mode === "nodePort" && input.nodes() === null) return null;
+  return buildBackends(input, settings, service, mode).backends.flatMap(({ peers }) => peers);
 }

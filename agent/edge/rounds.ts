@@ -2,6 +2,7 @@
 // that cannot be reached.
 
 import type { HealthRegistry } from "../health/registry.ts";
+import type { Logger } from "../lib/log.ts";
 import type { EdgeBuilder } from "../loop/edge-builder.ts";
 import type { Reconciler } from "../loop/reconciler.ts";
 import type { DirtyKey } from "../model/edge-model.ts";
@@ -24,6 +25,7 @@ export interface RoundsOptions {
   readonly hostAddresses: HostAddresses;
   /** Whether peers are tried. */
   readonly probe: boolean;
+  readonly log: Logger;
 }
 
 export class Rounds {
@@ -32,12 +34,13 @@ export class Rounds {
   #certificates: NodeJS.Timeout | null = null;
 
   constructor(options: RoundsOptions) {
-    const { settings, store, builder, health, source } = options;
+    const { settings, store, builder, health, source, log } = options;
     this.#options = options;
     this.#reach = new ReachWatch({
       targets: () => reachTargets(builder.model, store, settings),
       health,
-      wantNodes: () => source.wantNodes(),
+      wantNodes: () => source.wantNodes("useful"),
+      log,
     });
   }
 

@@ -4,7 +4,7 @@
 // does, it tries again, and what the store knows stays.
 
 import type { ObjectKind } from "../objects/objects.ts";
-import type { ChangeSink, Source, SourceState } from "../store/source.ts";
+import type { ChangeSink, NodesNeed, Source, SourceState } from "../store/source.ts";
 import { ApiClient } from "./client.ts";
 import type { Connection } from "./connection.ts";
 import type { Trim } from "./intake.ts";
@@ -58,6 +58,7 @@ export class KubernetesSource implements Source {
   /** The server has no such kind: that they cannot be read is no trouble. */
   #classesAbsent = false;
   #absentClassesTold = false;
+  #nodesRequired = false;
   #lastEventAt: number | null = null;
   #told = "";
 
@@ -107,7 +108,7 @@ export class KubernetesSource implements Source {
   state(): SourceState {
     const troubles = this.#all().flatMap((reflector) => {
       const { resource, trouble } = reflector;
-      return trouble === null || this.#isAbsent(reflector) ? [] : [{ resource, trouble }];
+      return trouble === null || this.#isAbsent(reflector) || this.#isNoLoss(reflector) ? [] : [{ resource, trouble }];
     });
     return {
       kind: "kubernetes",
@@ -127,8 +128,13 @@ export class KubernetesSource implements Source {
     this.#want("ConfigMap", keys);
   }
 
-  wantNodes(): void {
-    if (this.#reads("Node")) return;
+  wantNodes(need: NodesNeed): void {
+    const outweighs = need === "required" && !this.#nodesRequired;
+    this.#nodesRequired ||= outweighs;
+    if (this.#reads("Node")) {
+      if (outweighs && this.#phase === "running") this.#onState();
+      return;
+    }
     const reflector = this.#reflector(allNodes(), null);
     this.#kinds.push(reflector);
     if (this.#phase === "running") reflector.start();
@@ -232,15 +238,22 @@ export class KubernetesSource implements Source {
 
   /**
    * Routes can be built without IngressClasses, and a Role that is bound to one namespace cannot allow them: after a
-   * while a refusal counts as an answer. Nor does one of Nodes hold up what is asked
-   * elsewhere. Not so for the other kinds: without them every route would be closed.
+   * while a refusal counts as an answer. Nor does one of Nodes hold up what is asked elsewhere, and where they are only
+   * useful they hold up nothing. Not so for the other kinds: without them every route would be closed.
    */
   #isDispensable(reflector: Reflector): boolean {
     if (this.#isAbsent(reflector)) return true;
     const { resource, trouble } = reflector;
+    if (resource.kind === "Node" && !this.#nodesRequired) return true;
     if ((resource.kind !== "IngressClass" && resource.kind !== "Node") || trouble === null) return false;
     const { status } = trouble.failure;
     return (status === 403 || status === 404) && this.#options.now() - trouble.since >= this.#limits.refusedMs;
+  }
+
+  /** Nodes that are only useful may be forbidden. */
+  #isNoLoss({ resource, trouble }: Reflector): boolean {
+    const status = trouble?.failure.status ?? null;
+    return resource.kind === "Node" && !this.#nodesRequired && (status === 403 || status === 404);
   }
 
   #isAbsent({ resource, trouble }: Reflector): boolean {

@@ -45,6 +45,8 @@ export interface SourceTrouble {
   readonly hint: string;
 }
 
+export type NodesNeed = "required" | "useful";
+
 /** A source with a lifetime. `start` returns at once; `onChange` of the state is told by `onState`. */
 export interface Source {
   start(): void;
@@ -54,6 +56,9 @@ export interface Source {
   wantSecrets(keys: ReadonlySet<string>): void;
   /** The same for ConfigMaps. */
   wantConfigMaps(keys: ReadonlySet<string>): void;
-  /** From now on Nodes are read too. */
-  wantNodes(): void;
+  /**
+   * From now on Nodes are read too. `useful`: that they may not be read is no trouble; `required` outweighs it, and the
+   * source is not synced without them.
+   */
+  wantNodes(need: NodesNeed): void;
 }

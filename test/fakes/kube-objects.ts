@@ -43,6 +43,7 @@ export const FAKE_RESOURCES: readonly FakeResource[] = [
   { apiVersion: "v1", kind: "Service", plural: "services", namespaced: true },
   { apiVersion: "v1", kind: "Secret", plural: "secrets", namespaced: true },
   { apiVersion: "v1", kind: "ConfigMap", plural: "configmaps", namespaced: true },
+  { apiVersion: "v1", kind: "Node", plural: "nodes", namespaced: false },
   { apiVersion: "v1", kind: "Namespace", plural: "namespaces", namespaced: false },
   { apiVersion: "events.k8s.io/v1", kind: "Event", plural: "events", namespaced: true },
   { apiVersion: "v1", kind: "Event", plural: "events", namespaced: true },
