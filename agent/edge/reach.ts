@@ -74,10 +74,12 @@ export class ReachWatch {
       signal,
     });
     if (signal.aborted) return EVERY_MS;
+    const begins = this.#unreachable.size === 0 && report.unreachable.length > 0;
     this.#unreachable = new Set(report.unreachable.map(({ service }) => service));
     if (report.unreachable.length > 0) wantNodes();
     tellReach(health, report);
-    if (report.sampled === 0) return FIRST_MS;
+    // What is unknown at first is soon known.
+    if (report.sampled === 0 || begins) return FIRST_MS;
     return report.unreachable.length > 0 ? EVERY_TROUBLED_MS : EVERY_MS;
   }
 }

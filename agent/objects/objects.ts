@@ -228,7 +228,7 @@ export function refOf(object: KubernetesObject): ObjectRef {
   return { kind: object.kind, namespace: object.meta.namespace, name: object.meta.name };
 }
 
-/** Orders objects by age, oldest first: creationTimestamp, then file and position, then namespace and name. */
+/** Orders objects by age, oldest first: creationTimestamp, then file and position (those of no file first), then namespace and name. */
 export function compareAge(a: Meta, b: Meta): number {
   if (a.createdAt !== b.createdAt) {
     if (a.createdAt === null) return 1;
@@ -238,6 +238,8 @@ export function compareAge(a: Meta, b: Meta): number {
   if (a.position !== null && b.position !== null) {
     const byPosition = compareText(a.position.file, b.position.file) || a.position.index - b.position.index;
     if (byPosition !== 0) return byPosition;
+  } else if (a.position !== b.position) {
+    return a.position === null ? -1 : 1;
   }
   return compareText(a.namespace, b.namespace) || compareText(a.name, b.name);
 }

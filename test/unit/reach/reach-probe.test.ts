@@ -198,7 +198,8 @@ describe("the watch of reach", () => {
     await rig.pass(5_000);
     rig.targets = [target("shop/a", { pod: "a" })];
     await rig.pass(5_000);
-    assert.deepEqual([rig.health.has("peers-unreachable"), rig.wanted()], [true, 1]);
+    assert.deepEqual([rig.health.has("peers-unreachable"), rig.wanted()], [true, 1], "Nodes are wanted");
+    await rig.pass(5_000);
     rig.open = ["a"];
     await rig.pass(15_000);
     assert.equal(rig.health.has("peers-unreachable"), false);
