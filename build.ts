@@ -8,15 +8,17 @@ import { build, type BuildOptions, type Plugin } from "esbuild";
 const ROOT = import.meta.dirname;
 
 /**
- * @kubernetes/client-node's configuration reader pulls undici (13 MB of memory) for a client that is never made here:
- * requests go through our own node:http connection.
+ * @kubernetes/client-node's configuration reader pulls undici (13 MB of memory) and the generated clients of the API
+ * (9 MB) for a client that is never made here: requests go through our own node:http connection.
  */
-const UNUSED_PACKAGES = /^undici$/;
+const UNUSED = /^(undici|\.\/gen\/index\.js)$/;
 
 const stubUnused: Plugin = {
   name: "stub-unused",
   setup: (bundle) => {
-    bundle.onResolve({ filter: UNUSED_PACKAGES }, ({ path }) => ({ path, namespace: "stub" }));
+    bundle.onResolve({ filter: UNUSED }, ({ path, importer }) =>
+      path === "undici" || importer.includes("/@kubernetes/client-node/") ? { path, namespace: "stub" } : undefined,
+    );
     bundle.onLoad({ filter: /.*/, namespace: "stub" }, ({ path }) => ({
       // A class for every name: extending one at load works, making one says what is wrong.
       contents: `module.exports = new Proxy({}, { get: () => class { constructor() {
