@@ -10,7 +10,7 @@ import type { ConditionStatus } from "../../agent/api/wire.ts";
 import { openLan } from "../edges/lan.ts";
 import { type Cluster, startCluster } from "../kube/cluster.ts";
 import { collectionPath, type KubeObject } from "../kube/paths.ts";
-import { type Backend, startBackend } from "./support/backend.ts";
+import { type Backend, startBackend, startBackendAt } from "./support/backend.ts";
 import { Edge } from "./support/edge.ts";
 import { eventually } from "./support/eventually.ts";
 import { ingress, namespace, NAMESPACE, slice } from "./support/objects.ts";
@@ -40,8 +40,8 @@ before(async () => {
     users: [{ name: "edge", groups: [] }],
   });
   [one, two, near] = await Promise.all([
-    startBackend("one", NODE_PORT),
-    startBackend("two", NODE_PORT),
+    startBackendAt("one", NODE_PORT),
+    startBackendAt("two", NODE_PORT),
     startBackend("near"),
   ]);
   const known = [{ apiGroups: [""], resources: ["services", "secrets", "configmaps"], verbs: READ }];

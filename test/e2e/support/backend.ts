@@ -15,7 +15,11 @@ export interface Backend {
 
 const PORT = 8080;
 
-export async function startBackend(name: string, port: number = PORT): Promise<Backend> {
+export function startBackend(name: string): Promise<Backend> {
+  return startBackendAt(name, PORT);
+}
+
+export async function startBackendAt(name: string, port: number): Promise<Backend> {
   const namespace = await startNamespace({ name });
   try {
     await serve(namespace, name, port);
