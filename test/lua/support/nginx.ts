@@ -65,7 +65,8 @@ export class TestNginx implements AsyncDisposable {
     const directory = mkdtempSync(join(tmpdir(), "headgate-lua-"));
     // nginx started by root gives its workers to another user, who must reach the snapshot and the sockets.
     chmodSync(directory, 0o755);
-    const ports = [await freePort(), await freePort()] as const;
+    // At once: of two asked for one after the other the second may be the first again.
+    const ports = await Promise.all([freePort(), freePort()]);
     const view = testView(directory, ports, options);
     for (const folder of ["state", "run", "snapshot"]) {
       mkdirSync(join(directory, folder));
