@@ -1,8 +1,10 @@
 --- What a value may be, as checks that are put together. Pure.
 -- A check takes a value and the name of its field, and gives nil or what is wrong with it.
 
-local find, gmatch, match, sub = string.find, string.gmatch, string.match, string.sub
-local ipairs, pairs, tonumber, tostring, type = ipairs, pairs, tonumber, tostring, type
+local networks = require("headgate.networks")
+
+local find = string.find
+local ipairs, pairs, tostring, type = ipairs, pairs, tostring, type
 
 local _M = {}
 
@@ -157,59 +159,12 @@ function _M.or_empty(check)
     end
 end
 
-local function is_ipv4(value)
-    local count = 0
-    if not find(value, "^%d+%.%d+%.%d+%.%d+$") then
-        return false
-    end
-    for octet in gmatch(value, "%d+") do
-        if #octet > 3 or tonumber(octet) > 255 or (#octet > 1 and sub(octet, 1, 1) == "0") then
-            return false
-        end
-        count = count + 1
-    end
-    return count == 4
-end
-
-local function is_ipv6(value)
-    if not find(value, "^[%x:%.]+$") or find(value, ":::", 1, true) then
-        return false
-    end
-    local tail = match(value, ":([%d%.]+)$")
-    local groups_max = 8
-    if tail and find(tail, ".", 1, true) then
-        if not is_ipv4(tail) then
-            return false
-        end
-        groups_max = 6
-        value = sub(value, 1, #value - #tail)
-        if sub(value, -2) ~= "::" then
-            value = sub(value, 1, -2)
-        end
-    elseif find(value, ".", 1, true) then
-        return false
-    end
-    local groups = 0
-    for group in gmatch(value, "[^:]+") do
-        if #group > 4 then
-            return false
-        end
-        groups = groups + 1
-    end
-    local gap = find(value, "::", 1, true)
-    if gap then
-        return not find(value, "::", gap + 1, true) and groups < groups_max
-            and not find(value, "^:[^:]") and not find(value, "[^:]:$")
-    end
-    return groups == groups_max and not find(value, "^:") and not find(value, ":$")
-end
-
 --- An IPv4 or IPv6 address.
 ---@param value any
 ---@param field string
 ---@return string? problem
 function _M.address(value, field)
-    if type(value) ~= "string" or not (is_ipv4(value) or is_ipv6(value)) then
+    if type(value) ~= "string" or not networks.address(value) then
         return field .. ": not an IPv4 or IPv6 address"
     end
 end
