@@ -1,5 +1,7 @@
 // Two texts → a unified diff, as diff -u has it (POSIX.1-2017, "diff -u output format").
 
+import { differing } from "../lib/differing.ts";
+
 const CONTEXT_LINES = 3;
 /** Texts that differ in more lines than this are shown as taken out and put in whole: the search costs its square. */
 const EDITS_MAX = 2000;
@@ -23,16 +25,12 @@ export function unifiedDiff(before: DiffText, after: DiffText): readonly string[
 }
 
 function editsOf(before: readonly string[], after: readonly string[]): readonly Edit[] {
-  const shorter = Math.min(before.length, after.length);
-  let head = 0;
-  while (head < shorter && before[head] === after[head]) head++;
-  let tail = 0;
-  while (tail < shorter - head && before[before.length - 1 - tail] === after[after.length - 1 - tail]) tail++;
+  const changed = differing(before, after);
   const same = (line: string): Edit => ({ sign: " ", line });
   return [
-    ...before.slice(0, head).map(same),
-    ...shortestEdits(before.slice(head, before.length - tail), after.slice(head, after.length - tail)),
-    ...before.slice(before.length - tail).map(same),
+    ...before.slice(0, changed.from).map(same),
+    ...shortestEdits(changed.before, changed.after),
+    ...before.slice(changed.from + changed.before.length).map(same),
   ];
 }
 

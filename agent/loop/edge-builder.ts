@@ -10,7 +10,7 @@ import type {
   Problem,
   Route,
 } from "../model/edge-model.ts";
-import { differing } from "../plan/differing.ts";
+import { differing } from "../lib/differing.ts";
 import { type DocumentId, documentId } from "../plan/plan-documents.ts";
 import { isSameDocument, isSameHost } from "../plan/same-host.ts";
 import { isStricter } from "../plan/stricter.ts";

@@ -1,7 +1,7 @@
 // Does a change make some policy of a host stricter? Then the snapshot is written at once: an nginx that is restarted
 // alone must not open what was closed.
 
-import { differing } from "./differing.ts";
+import { differing } from "../lib/differing.ts";
 import type { BuiltHost, Route } from "../model/edge-model.ts";
 
 /** True where a route is closed or guarded that was not, or paths are judged strictly that were not. */

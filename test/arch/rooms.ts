@@ -63,7 +63,7 @@ export const ROOMS = {
     because: "pure: objects to meaning; of the store it knows only what a refused object looks like",
   },
   render: { may: ["type model", "type objects", "lib/hash"], because: "pure: meaning to files and documents" },
-  plan: { may: ["model", "render", "lib/errors", "lib/hash"], because: "pure: applied and desired to steps" },
+  plan: { may: ["model", "render", "lib/differing", "lib/errors", "lib/hash"], because: "pure: applied and desired to steps" },
   store: { may: ["objects", "model", "lib"], because: "holds objects and says what a change dirties, by model's keys" },
   kubernetes: {
     may: ["objects", "type store/source", "type config/config", "lib"],
