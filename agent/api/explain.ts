@@ -2,6 +2,7 @@
 
 import type { Candidate, ClientRequest, Decision, Match } from "../model/match.ts";
 import type { EdgeModel, Peer } from "../model/edge-model.ts";
+import { hostPort } from "../lib/host-port.ts";
 import { refText } from "../objects/objects.ts";
 import { WIRE_VERSION } from "./wire.ts";
 import type { ExplainAnswer, ExplainCandidate, ExplainReport, ExplainStep } from "./wire.ts";
@@ -53,15 +54,13 @@ function listenStep({ url, model, serverNameOf }: ExplainInput, match: Match): E
 
 function hostStep({ host, table }: Match): readonly ExplainStep[] {
   if (table === null) return [];
-  const why =
-    table === host
-      ? "exact"
-      : table !== "_" && !table.startsWith("*.")
-        ? "by server-alias"
-        : table === "_"
-          ? "no host name matches"
-          : "wildcard";
-  return [{ step: "host", value: table === "_" ? "(any)" : table, why }];
+  return [{ step: "host", value: table === "_" ? "(any)" : table, why: whyTable(host, table) }];
+}
+
+function whyTable(host: string, table: string): string {
+  if (table === host) return "exact";
+  if (table === "_") return "no host name matches";
+  return table.startsWith("*.") ? "wildcard" : "by server-alias";
 }
 
 function pathStep({ match }: Decision): readonly ExplainStep[] {
@@ -115,9 +114,9 @@ export function backendOf(model: EdgeModel, key: string) {
   return model.backends.get(`${namespace}/${service}`)?.backends.find((backend) => backend.key === key);
 }
 
-/** "10.0.0.1:8080", "[2001:db8::1]:8080" */
+/** "10.0.0.1:8080" */
 export function peerText({ address, port }: Peer): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+  return hostPort(address, port);
 }
 
 /** "shop/web/80" → "shop/web:80" */

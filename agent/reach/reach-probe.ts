@@ -3,6 +3,7 @@
 // In: targets to choose from. Out: findings.
 
 import { connect } from "node:net";
+import { hostPort } from "../lib/host-port.ts";
 
 export interface Address {
   readonly address: string;
@@ -91,7 +92,14 @@ async function probeTarget(target: ReachTarget, options: ReachOptions): Promise<
     if (peers === null) unknown.push(other);
     else if ((await ask(peers)).includes("open")) answering.push(other);
   }
-  return { service, mode, annotated, tried: some.map(addressText), answering, unknown };
+  return {
+    service,
+    mode,
+    annotated,
+    tried: some.map(({ address, port }) => hostPort(address, port)),
+    answering,
+    unknown,
+  };
 }
 
 /** By TCP, without a byte sent. */
@@ -111,8 +119,4 @@ function chooseSome<T>(all: readonly T[], most: number, random: () => number): r
   if (all.length <= most) return all;
   const start = Math.floor(random() * all.length);
   return Array.from({ length: most }, (_, index) => all[(start + index) % all.length] as T); // within bounds by the modulus
-}
-
-function addressText({ address, port }: Address): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }

@@ -1,5 +1,6 @@
 // nginx configuration files, from a view that has everything ready.
 
+import { hostPort } from "../lib/host-port.ts";
 import type { ClientsTraffic, Traffic } from "./traffic.ts";
 
 /** A file under the nginx directory. `path` is relative to it. */
@@ -197,10 +198,6 @@ function realIpHeader(clients: ClientsTraffic): string | null {
   return clients.forwardedHeaders ? clients.forwardedForHeader : null;
 }
 
-function listenerContext(listener: ListenerView): object {
-  const ipv6 = listener.address.includes(":");
-  return {
-    endpoint: `${ipv6 ? `[${listener.address}]` : listener.address}:${listener.port}`,
-    tls: listener.tls,
-  };
+function listenerContext({ address, port, tls }: ListenerView): object {
+  return { endpoint: hostPort(address, port), tls };
 }

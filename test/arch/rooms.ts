@@ -62,8 +62,14 @@ export const ROOMS = {
     may: ["objects", "type store/source", "lib/errors", "lib/hash", "lib/spelling"],
     because: "pure: objects to meaning; of the store it knows only what a refused object looks like",
   },
-  render: { may: ["type model", "type objects", "lib/hash"], because: "pure: meaning to files and documents" },
-  plan: { may: ["model", "render", "lib/differing", "lib/errors", "lib/hash"], because: "pure: applied and desired to steps" },
+  render: {
+    may: ["type model", "type objects", "lib/hash", "lib/host-port"],
+    because: "pure: meaning to files and documents",
+  },
+  plan: {
+    may: ["model", "render", "lib/differing", "lib/errors", "lib/hash"],
+    because: "pure: applied and desired to steps",
+  },
   store: { may: ["objects", "model", "lib"], because: "holds objects and says what a change dirties, by model's keys" },
   kubernetes: {
     may: ["objects", "type store/source", "type config/config", "lib"],
@@ -92,7 +98,7 @@ export const ROOMS = {
     because: "shows what is; everything it shows is given to it as a function",
   },
   certificates: { may: ["type objects", "lib"], because: "the only room that looks into certificates and keys" },
-  reach: { may: [], because: "tries addresses; whose they are, and what follows, others know" },
+  reach: { may: ["lib/host-port"], because: "tries addresses; whose they are, and what follows, others know" },
   lib: { may: [], because: "small facts of the machine and the language, without our domain" },
 } as const satisfies Record<string, Room>;
 
