@@ -5,7 +5,7 @@ import { errorText } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import { buildBackends } from "../model/build-backends.ts";
 import type { EdgeModel, Peer } from "../model/edge-model.ts";
-import { modeInEffect } from "../model/endpoints-mode.ts";
+import { modeInEffect, modeNow } from "../model/endpoints-mode.ts";
 import type { EndpointsMode, ModelInput, ModelSettings } from "../model/input.ts";
 import { ENDPOINTS_ANNOTATION } from "../objects/annotation-keys.ts";
 import { probeReach, type ReachTarget, tryConnect, type TryConnect } from "../reach/reach-probe.ts";
@@ -89,9 +89,7 @@ export function reachTargets(model: EdgeModel, input: ModelInput, settings: Mode
   return [...model.backends].flatMap(([service, { backends }]) => {
     const found = input.service(service);
     if (found === undefined) return [];
-    const chosen = modeInEffect(found, settings);
-    // As buildBackends has it.
-    const mode = chosen === "nodePort" && input.nodes() === null ? "pod" : chosen;
+    const mode = modeNow(modeInEffect(found, settings), input.nodes());
     const annotated = Object.hasOwn(found.meta.annotations, ENDPOINTS_ANNOTATION);
     const others = (): ReturnType<ReachTarget["others"]> =>
       (["pod", "nodePort", "clusterIP"] as const)

@@ -10,6 +10,7 @@ import type {
   Problem,
   Route,
 } from "../model/edge-model.ts";
+import { compareText } from "../objects/objects.ts";
 import { differing } from "../lib/differing.ts";
 import { type DocumentId, documentId } from "../plan/plan-documents.ts";
 import { isSameDocument, isSameHost } from "../plan/same-host.ts";
@@ -98,9 +99,8 @@ export class EdgeBuilder {
 
   /** Profiles that verify certificates of backends, which the configuration must have. Sorted by name. */
   get verified(): readonly VerifiedProfile[] {
-    return [...this.#verified.values()]
-      .map(({ profile }) => profile)
-      .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+    const profiles = [...this.#verified.values()].map(({ profile }) => profile);
+    return profiles.sort((a, b) => compareText(a.name, b.name));
   }
 
   get wanted(): ReadonlyMap<DocumentId, RenderedDocument> {

@@ -5,7 +5,7 @@ import { compareText } from "../objects/objects.ts";
 import { printable } from "../objects/readers.ts";
 import { type AddressFilter, addressFilter, REFUSED_FIX } from "./address-filter.ts";
 import { parseAddress } from "./addresses.ts";
-import { backendByMode, badMode, endpointsModeOf } from "./endpoints-mode.ts";
+import { backendByMode, badMode, endpointsModeOf, modeNow } from "./endpoints-mode.ts";
 import type { Backend, BuiltBackends, Peer, Problem } from "./edge-model.ts";
 import type { EndpointsMode, ModelInput, ModelSettings } from "./input.ts";
 import { problemOf } from "./problems.ts";
@@ -37,9 +37,8 @@ export function buildBackends(
     const said = endpointsModeOf(service, settings);
     if (said === null) problems.push(badMode(service, settings, input.hostsOfService(serviceKey)));
     const wanted = instead ?? said ?? settings.endpointsMode;
-    const nodes = wanted === "nodePort" ? input.nodes() : [];
-    // Nodes that nobody has read say nothing: until then what served goes on serving. nodeProblems tells.
-    const mode = nodes === null ? "pod" : wanted;
+    const nodes = input.nodes();
+    const mode = modeNow(wanted, nodes);
     // In the other modes nobody asks a Pod at its address.
     const allowedPods = mode === "pod" ? allowed : () => null;
     for (const written of ports) {

@@ -2,12 +2,13 @@
 // to those. What is known of the Pods still decides whether there is anything to ask.
 
 import { ENDPOINTS_ANNOTATION } from "../objects/annotation-keys.ts";
+import { compareText } from "../objects/objects.ts";
 import type { Endpoint, EndpointSlice, Node, Service, ServicePort } from "../objects/objects.ts";
 import { printable } from "../objects/readers.ts";
 import type { AddressFilter } from "./address-filter.ts";
 import { type Address, parseAddress } from "./addresses.ts";
 import type { Backend, Peer, Problem } from "./edge-model.ts";
-import type { EndpointsMode, ModelSettings } from "./input.ts";
+import type { EndpointsMode, ModelInput, ModelSettings } from "./input.ts";
 import { problemOf } from "./problems.ts";
 
 const MODES = ["pod", "nodePort", "clusterIP"] as const satisfies readonly EndpointsMode[];
@@ -23,6 +24,22 @@ export function endpointsModeOf(service: Service, settings: ModelSettings): Endp
 /** The mode of a Service; where its annotation names none, the configuration's holds. */
 export function modeInEffect(service: Service, settings: ModelSettings): EndpointsMode {
   return endpointsModeOf(service, settings) ?? settings.endpointsMode;
+}
+
+/**
+ * The mode in which a Service is asked now. Nodes that nobody has read say nothing: until then what served goes on
+ * serving, and nodeProblems tells.
+ */
+export function modeNow(wanted: EndpointsMode, nodes: readonly Node[] | null): EndpointsMode {
+  return wanted === "nodePort" && nodes === null ? "pod" : wanted;
+}
+
+/** Services in use that are to be asked at their node ports. */
+export function servicesAtNodes(input: ModelInput, settings: ModelSettings): readonly string[] {
+  return [...input.servicesInUse()].filter((key) => {
+    const service = input.service(key);
+    return service !== undefined && modeInEffect(service, settings) === "nodePort";
+  });
 }
 
 /** The problem of a Service whose annotation names no mode. */
@@ -81,7 +98,7 @@ function nodePeers({ service, port, slices, nodes, allowed }: ModeInput): Found 
     local === null
       ? `none of ${nodes.length} nodes is Ready and has an address that may be asked`
       : "externalTrafficPolicy is Local, and no Ready node has an endpoint that serves";
-  return { peers: peers.toSorted((a, b) => (a.address < b.address ? -1 : 1)), reason };
+  return { peers: peers.toSorted((a, b) => compareText(a.address, b.address)), reason };
 }
 
 /** The families in which a node's port answers, the Service's first one first. Empty: nothing is said of them. */

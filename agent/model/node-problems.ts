@@ -5,16 +5,13 @@ import { printable } from "../objects/readers.ts";
 import { type AddressFilter, addressFilter, REFUSED_FIX } from "./address-filter.ts";
 import { parseAddress } from "./addresses.ts";
 import type { Problem } from "./edge-model.ts";
-import { modeInEffect } from "./endpoints-mode.ts";
+import { servicesAtNodes } from "./endpoints-mode.ts";
 import type { ModelInput, ModelSettings } from "./input.ts";
 import { problemAt, problemOf } from "./problems.ts";
 
 /** Nothing while no Service in use is asked at its node port. */
 export function nodeProblems(input: ModelInput, settings: ModelSettings): readonly Problem[] {
-  const atNodes = [...input.servicesInUse()].filter((key) => {
-    const service = input.service(key);
-    return service !== undefined && modeInEffect(service, settings) === "nodePort";
-  });
+  const atNodes = servicesAtNodes(input, settings);
   if (atNodes.length === 0) return [];
   const nodes = input.nodes();
   if (nodes === null) return [nodesUnknown(atNodes.toSorted())];

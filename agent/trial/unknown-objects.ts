@@ -2,7 +2,7 @@
 // endpoints of Services that are only made now. Their absence from what is known says nothing.
 
 import type { Problem, ProblemCode } from "../model/edge-model.ts";
-import { modeInEffect } from "../model/endpoints-mode.ts";
+import { servicesAtNodes } from "../model/endpoints-mode.ts";
 import type { Store } from "../store/store.ts";
 import type { TrialBase, TriedObject } from "./try-change.ts";
 
@@ -38,7 +38,7 @@ export function unknownObjects(input: {
     .filter(({ ref, action }) => ref.kind === "Service" && action === "create")
     .map(({ ref }) => `${ref.namespace}/${ref.name}`)
     .filter((key) => store.endpointSlices(key).length === 0);
-  const atNodes = store.nodes() !== null ? [] : [...store.servicesInUse()].filter((key) => isAtNodes(key, input));
+  const atNodes = store.nodes() !== null ? [] : servicesAtNodes(store, base.settings);
   const services = new Set([...waiting, ...atNodes]);
   return {
     hides: ({ code, object, message }) =>
@@ -51,9 +51,4 @@ export function unknownObjects(input: {
       ...waiting.map((key) => `Service ${key} is new: its endpoints come from the cluster when this is applied`),
     ],
   };
-}
-
-function isAtNodes(key: string, { base, store }: { readonly base: TrialBase; readonly store: Store }): boolean {
-  const service = store.service(key);
-  return service !== undefined && modeInEffect(service, base.settings) === "nodePort";
 }

@@ -1,7 +1,13 @@
 // What one Ingress claims, read from it alone: hosts, paths, certificates, guards, and which Services and Secrets it
 // needs. The store indexes by it, buildHost decides between the claims of several Ingresses.
 
-import type { Ingress, IngressBackend, IngressPath, IngressTls } from "../../objects/objects.ts";
+import {
+  compareText,
+  type Ingress,
+  type IngressBackend,
+  type IngressPath,
+  type IngressTls,
+} from "../../objects/objects.ts";
 import type { MatchType, Problem } from "../edge-model.ts";
 import { parseExpression } from "../expressions.ts";
 import { ANY_HOST, hostKey, parseHost } from "../hosts.ts";
@@ -147,7 +153,8 @@ function readClaims(ingress: Ingress): Claims {
 /** Values that cannot be used close as well as annotations that are not served. */
 function withPolicy(guards: Guards, policy: Policy): Guards {
   if (policy.closing.length === 0) return guards;
-  return { ...guards, closing: [...guards.closing, ...policy.closing].sort((a, b) => (a.key < b.key ? -1 : 1)) };
+  const closing = [...guards.closing, ...policy.closing];
+  return { ...guards, closing: closing.sort((a, b) => compareText(a.key, b.key)) };
 }
 
 function readRule(draft: Draft, index: number): void {
