@@ -40,14 +40,22 @@ const KINDS: readonly Kind[] = [
 
 const ENDPOINTS: Kind = { kind: "Endpoints", group: "", plural: "endpoints", namespaced: true, selectors: {} };
 
-/** A kind in the version that a server has; null: as it is read of a modern one. Of one namespace or (null) of all. */
-export function kindOfVersion(
-  kind: "Ingress" | "IngressClass" | "EndpointSlice" | "Endpoints",
-  apiVersion: string | null,
-  namespace: string | null,
-): Resource {
-  const found = kind === "Endpoints" ? ENDPOINTS : KINDS.find((one) => one.kind === kind);
+type WholeKind = "Ingress" | "IngressClass" | "EndpointSlice" | "Endpoints";
+
+function kindNamed(kind: WholeKind): Kind {
+  const found = [...KINDS, ENDPOINTS].find((one) => one.kind === kind);
   if (found === undefined) throw new TypeError(`no kind ${kind}`);
+  return found;
+}
+
+/** "ingresses", as paths and discovery have it. */
+export function pluralOf(kind: WholeKind): string {
+  return kindNamed(kind).plural;
+}
+
+/** A kind in the version that a server has; null: as it is read of a modern one. Of one namespace or (null) of all. */
+export function kindOfVersion(kind: WholeKind, apiVersion: string | null, namespace: string | null): Resource {
+  const found = kindNamed(kind);
   const [group = "", version = "v1"] = (apiVersion ?? `${found.group}/v1`).split("/");
   return wholeKind({ ...found, group }, namespace, version);
 }

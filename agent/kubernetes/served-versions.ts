@@ -2,8 +2,10 @@
 // from before 1.19 (Ingress), 1.18 (IngressClass) or 1.21 (EndpointSlice), or one that was upgraded meanwhile.
 // By groups and resources and never by the server's own version: the two need not agree.
 
+import { VERSIONS } from "../objects/trim.ts";
 import type { ApiClient, CallOptions } from "./client.ts";
 import { field, toFailure } from "./failure.ts";
+import { pluralOf } from "./resources.ts";
 
 /** apiVersions; null: the server has no such kind. */
 export interface ServedVersions {
@@ -12,27 +14,16 @@ export interface ServedVersions {
   readonly EndpointSlice: string | null;
 }
 
-const CANDIDATES = {
-  Ingress: ["networking.k8s.io/v1", "networking.k8s.io/v1beta1", "extensions/v1beta1"],
-  IngressClass: ["networking.k8s.io/v1", "networking.k8s.io/v1beta1"],
-  EndpointSlice: ["discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"],
-} as const satisfies Record<keyof ServedVersions, readonly string[]>;
-const PLURALS = {
-  Ingress: "ingresses",
-  IngressClass: "ingressclasses",
-  EndpointSlice: "endpointslices",
-} as const satisfies Record<keyof ServedVersions, string>;
-
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Asks the server. Throws ApiFailure where it gives no answer but "not found". */
 export async function discover(client: ApiClient, options: CallOptions): Promise<ServedVersions> {
   const known = new Map<string, ReadonlySet<string>>();
   const first = async (kind: keyof ServedVersions): Promise<string | null> => {
-    for (const apiVersion of CANDIDATES[kind]) {
+    for (const apiVersion of VERSIONS[kind]) {
       const names = known.get(apiVersion) ?? (await resourcesOf(client, apiVersion, options));
       known.set(apiVersion, names);
-      if (names.has(PLURALS[kind])) return apiVersion;
+      if (names.has(pluralOf(kind))) return apiVersion;
     }
     return null;
   };

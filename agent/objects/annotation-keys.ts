@@ -9,8 +9,11 @@ export const CLASS_ANNOTATION = "kubernetes.io/ingress.class";
 /** The key on a Service that says where its endpoints are asked: pod, nodePort or clusterIP. */
 export const ENDPOINTS_ANNOTATION = "headgate.dev/endpoints";
 
+/** ingress-nginx's own prefix, and the one that it had before. */
+export const NGINX_PREFIX = "nginx.ingress.kubernetes.io";
+export const OLD_PREFIX = "ingress.kubernetes.io";
 /** Prefixes under which the names of ingress-nginx are looked up; where several have one name, the first decides. */
-export const PREFIXES = ["headgate.dev", "nginx.ingress.kubernetes.io", "ingress.kubernetes.io"] as const;
+export const PREFIXES = ["headgate.dev", NGINX_PREFIX, OLD_PREFIX] as const;
 export type Prefix = (typeof PREFIXES)[number];
 
 /** An annotation's key, taken apart. `exact`: the prefix is spelt as it should be. */
@@ -75,7 +78,7 @@ function nearPrefix(text: string): Prefix | null {
     if (editDistance(text, prefix, room) <= room) return prefix;
   }
   for (const spelling of OTHER_SPELLINGS) {
-    if (editDistance(text, spelling, 1) <= 1) return "nginx.ingress.kubernetes.io";
+    if (editDistance(text, spelling, 1) <= 1) return NGINX_PREFIX;
   }
   return null;
 }

@@ -45,7 +45,7 @@ export type Trimmed =
   | { readonly kind: "ignored" };
 
 /** What is read of each kind, the newest version first. */
-const VERSIONS = {
+export const VERSIONS = {
   Ingress: ["networking.k8s.io/v1", "networking.k8s.io/v1beta1", "extensions/v1beta1"],
   IngressClass: ["networking.k8s.io/v1", "networking.k8s.io/v1beta1"],
   Service: ["v1"],
@@ -56,6 +56,7 @@ const VERSIONS = {
   Node: ["v1"],
 } as const satisfies Record<ObjectKind, readonly [string, ...string[]]>;
 const KINDS = Object.keys(VERSIONS) as ObjectKind[]; // the keys of the record above
+const CLUSTER_SCOPED: ReadonlySet<ObjectKind> = new Set<ObjectKind>(["IngressClass", "Node"]);
 
 /**
  * Trims one document to the fields that are used. All its faults are listed at once, each with the field's path
@@ -92,7 +93,7 @@ function readKind(
   reading: Reading,
   options: TrimOptions,
 ): KubernetesObject {
-  const namespaced = kind !== "IngressClass" && kind !== "Node";
+  const namespaced = !CLUSTER_SCOPED.has(kind);
   const meta = readMeta(raw["metadata"], { namespaced, position: options.position }, reading);
   switch (kind) {
     case "Ingress":
@@ -167,7 +168,7 @@ function refOfRaw(raw: Record<string, unknown>, kind: ObjectKind | null): Object
   if (kind === null || !isRecord(metadata)) return null;
   const { name, namespace } = metadata;
   if (typeof name !== "string" || name === "" || name.length > 253 || name.includes("/")) return null;
-  if (kind === "IngressClass" || kind === "Node") return { kind, namespace: "", name };
+  if (CLUSTER_SCOPED.has(kind)) return { kind, namespace: "", name };
   const space = typeof namespace === "string" && namespace !== "" ? namespace : "default";
   return space.length > 63 || space.includes("/") ? null : { kind, namespace: space, name };
 }

@@ -2,7 +2,8 @@
 // Ingresses, under the names that ingress-nginx has in its ConfigMap.
 // A ConfigMap that is not there may hold restrictions: until it is, the routes of the class are closed.
 
-import type { ConfigMap, Ingress, IngressClass } from "../../objects/objects.ts";
+import { NGINX_PREFIX } from "../../objects/annotation-keys.ts";
+import { type ConfigMap, type Ingress, type IngressClass, refOf } from "../../objects/objects.ts";
 import type { Closed, Problem } from "../edge-model.ts";
 import type { ModelInput, ModelSettings } from "../input.ts";
 import { problemAt, problemOf } from "../problems.ts";
@@ -17,7 +18,7 @@ export interface ClassSettings {
 }
 
 const NOTHING: ClassSettings = { policy: null, closed: null };
-const PREFIX = "nginx.ingress.kubernetes.io/";
+const PREFIX = `${NGINX_PREFIX}/`;
 
 /** Keys that a class can set; any other is of the whole edge. */
 const SERVED = new Set([
@@ -58,51 +59,27 @@ export function classProblems(input: ModelInput, settings: ModelSettings): reado
 function problemsOf(input: ModelInput, ingressClass: IngressClass): readonly Problem[] {
   const { parameters } = ingressClass;
   if (parameters === null) return [];
+  const ofClass = (severity: Problem["severity"], message: string, fix: string): readonly Problem[] => [
+    problemOf(ingressClass, { ...ABOUT, severity, field: "spec.parameters", message, fix }),
+  ];
   if (parameters.kind === "other") {
     const message = `names ${parameters.text}, which is not read: its Ingresses are served without`;
     const fix =
       "name a ConfigMap: {kind: ConfigMap, scope: Namespace, namespace: …, name: …}, or remove the parameters";
-    return [
-      problemOf(ingressClass, {
-        code: "class-parameters",
-        severity: "warning",
-        field: "spec.parameters",
-        message,
-        fix,
-        hosts: [],
-      }),
-    ];
+    return ofClass("warning", message, fix);
   }
   const configMap = input.configMap(parameters.key);
   if (configMap === undefined) {
     const message = `there is no ConfigMap ${parameters.key}: the routes of the class answer 503`;
-    const fix = "create it (it may be empty), or remove the parameters";
-    return [
-      problemOf(ingressClass, {
-        code: "class-parameters",
-        severity: "error",
-        field: "spec.parameters",
-        message,
-        fix,
-        hosts: [],
-      }),
-    ];
+    return ofClass("error", message, "create it (it may be empty), or remove the parameters");
   }
   const { closing, warnings } = readConfigMap(configMap);
-  const say = (severity: Problem["severity"], { key, message, fix }: AnnotationRemark): Problem => {
-    const { namespace, name } = configMap.meta;
-    const where = { kind: "ConfigMap", namespace, name } as const;
-    return problemAt(where, "", {
-      code: "class-parameters",
-      severity,
-      field: `data["${key}"]`,
-      message,
-      fix,
-      hosts: [],
-    });
-  };
+  const say = (severity: Problem["severity"], { key, message, fix }: AnnotationRemark): Problem =>
+    problemAt(refOf(configMap), "", { ...ABOUT, severity, field: `data["${key}"]`, message, fix });
   return [...closing.map((remark) => say("error", remark)), ...warnings.map((remark) => say("warning", remark))];
 }
+
+const ABOUT = { code: "class-parameters", hosts: [] } as const;
 
 interface ReadConfigMap {
   readonly policy: Policy;

@@ -2,12 +2,16 @@
 // about the rest. Nothing is opened by ignorance: a restricting annotation that is not served closes, a near
 // misspelling of any restricting one too. What is served is read in policy.ts.
 
-import { CLASS_ANNOTATION, isNearClassAnnotation, parseAnnotationKey } from "../../objects/annotation-keys.ts";
+import {
+  CLASS_ANNOTATION,
+  isNearClassAnnotation,
+  NGINX_PREFIX,
+  parseAnnotationKey,
+} from "../../objects/annotation-keys.ts";
 import { printable } from "../../objects/readers.ts";
 import { didYouMean, editDistance } from "../../lib/spelling.ts";
 import { ANNOTATIONS, type AnnotationRule, isOfRestrictingFamily, RESTRICTING_NAMES } from "./annotations.ts";
 
-const FULL_PREFIX = "nginx.ingress.kubernetes.io";
 const KEY_SHOWN_MAX = 120;
 
 /** One thing to say about an annotation. */
@@ -81,7 +85,7 @@ function judgePrefix(name: string, rule: AnnotationRule, key: string): Verdict {
   const message = closes
     ? `looks like ${name}, which restricts access: its routes answer 503`
     : `looks like ${name}: requests are served without it`;
-  const remark = { key, message, fix: `correct it to ${FULL_PREFIX}/${name}, or remove it` };
+  const remark = { key, message, fix: `correct it to ${NGINX_PREFIX}/${name}, or remove it` };
   return { closes, wholeHost: rule.wholeHost, alternative: false, remark };
 }
 
@@ -92,7 +96,7 @@ function judgeUnknown(name: string, key: string): Verdict {
     const rule = ANNOTATIONS.get(meant);
     const served = rule?.served === true ? "" : " and is not served yet";
     const message = `looks like ${meant}, which restricts access${served}: its routes answer 503`;
-    const fix = `correct it to ${FULL_PREFIX}/${meant}, or remove it`;
+    const fix = `correct it to ${NGINX_PREFIX}/${meant}, or remove it`;
     // A guard that may be meant for the whole host is taken as one.
     return { ...base, wholeHost: rule?.wholeHost ?? false, closes: true, remark: { key, message, fix } };
   }
@@ -105,7 +109,7 @@ function judgeUnknown(name: string, key: string): Verdict {
   const fix =
     near === null
       ? "remove it"
-      : `did you mean ${FULL_PREFIX}/${near}?${served ? "" : " That is not served yet either"}`;
+      : `did you mean ${NGINX_PREFIX}/${near}?${served ? "" : " That is not served yet either"}`;
   return { ...base, closes: false, remark: { key, message: "is not known: requests are served without it", fix } };
 }
 

@@ -4,7 +4,7 @@
 // then the first of the list of prefixes that has the name decides, but for lists of addresses, of which every one
 // must be passed, for the weaker of two must not win.
 
-import { parseAnnotationKey, type Prefix, PREFIXES } from "../../objects/annotation-keys.ts";
+import { OLD_PREFIX, parseAnnotationKey, type Prefix, PREFIXES } from "../../objects/annotation-keys.ts";
 import { printable } from "../../objects/readers.ts";
 import { parseCidr } from "../addresses.ts";
 import type { Filter, Protocol } from "../edge-model.ts";
@@ -66,7 +66,6 @@ interface Draft {
 }
 
 const VALUE_SHOWN_MAX = 60;
-const OLD_PREFIX = "ingress.kubernetes.io";
 const TARGET_LENGTH_MAX = 2048;
 const CIDRS_MAX = 2000;
 const ALIASES_MAX = 100;

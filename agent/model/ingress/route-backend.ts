@@ -1,5 +1,6 @@
 // The backend of one path, how it is spoken to, and what is wrong with it.
 
+import { NGINX_PREFIX } from "../../objects/annotation-keys.ts";
 import type { Ingress } from "../../objects/objects.ts";
 import { printable } from "../../objects/readers.ts";
 import type { BackendKey, Closed, Problem, Protocol, UpstreamTls } from "../edge-model.ts";
@@ -104,7 +105,7 @@ export function resolveTls(
     problemOf(ingress, {
       code: "secret-invalid",
       severity: "error",
-      field: 'metadata.annotations["nginx.ingress.kubernetes.io/proxy-ssl-secret"]',
+      field: `metadata.annotations["${NGINX_PREFIX}/proxy-ssl-secret"]`,
       message: `${reason}: requests to ${backend ?? "its backend"} get 503`,
       fix: "create the Secret with the authority's certificate under ca.crt",
       hosts: [host],
