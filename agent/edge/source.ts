@@ -100,7 +100,7 @@ export function uidIn(store: Store, { kind, namespace, name }: ObjectRef): strin
     case "Service":
       return store.service(`${namespace}/${name}`)?.meta.uid ?? null;
     case "IngressClass":
-      return store.ingressClasses().find(({ meta }) => meta.name === name)?.meta.uid ?? null;
+      return store.ingressClass(name)?.meta.uid ?? null;
     case "EndpointSlice":
     case "Endpoints":
     case "Secret":

@@ -5,6 +5,7 @@ import type { DirtyKey } from "../model/edge-model.ts";
 import { type Claims, claimsOf, sortPorts } from "../model/ingress/claims.ts";
 import type { Ingress } from "../objects/objects.ts";
 import { compareAge } from "../objects/objects.ts";
+import { NamesIndex } from "./names-index.ts";
 
 type Users = Map<string, Map<string, Claims>>;
 type Dirty = (key: DirtyKey) => void;
@@ -13,8 +14,8 @@ export class IngressIndex {
   readonly #byHost: Users = new Map();
   readonly #byService: Users = new Map();
   readonly #bySecret: Users = new Map();
-  /** Name of a Service → "<namespace>/<name>" of those in use. */
-  readonly #serviceNames = new Map<string, Set<string>>();
+  /** Name of a Service in use → namespaces in which it is. */
+  readonly #namespaces = new NamesIndex();
   readonly #dirty: Dirty;
   readonly #onSecrets: () => void;
 
@@ -82,9 +83,9 @@ export class IngressIndex {
     return hosts;
   }
 
-  /** Services in use of any namespace that have this name. */
-  servicesNamed(name: string): Iterable<string> {
-    return this.#serviceNames.get(name) ?? [];
+  /** Services in use of any namespace that have this name: "<namespace>/<name>". */
+  servicesNamed(name: string): readonly string[] {
+    return this.#namespaces.of(name).map((namespace) => `${namespace}/${name}`);
   }
 
   usesService(service: string): boolean {
@@ -104,12 +105,8 @@ export class IngressIndex {
   }
 
   #nameService(service: string): void {
-    const name = service.slice(service.indexOf("/") + 1);
-    const used = this.#serviceNames.get(name) ?? new Set<string>();
-    if (this.#byService.has(service)) used.add(service);
-    else used.delete(service);
-    if (used.size === 0) this.#serviceNames.delete(name);
-    else this.#serviceNames.set(name, used);
+    const [namespace = "", name = ""] = service.split("/");
+    this.#namespaces.set(name, namespace, this.#byService.has(service));
   }
 
   #dirtyDifference(old: Claims | null, now: Claims | null): void {
