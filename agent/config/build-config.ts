@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { defaultAgentSocket, defaultRunDir, defaultStateDir, SOCKET_PATH_BYTES_MAX } from "../lib/default-paths.ts";
 import type { SettingValue } from "./check-value.ts";
-import { buildTraffic } from "./build-traffic.ts";
+import { buildRedirects, buildTraffic } from "./build-traffic.ts";
 import type { Config, SourceConfig } from "./config.ts";
 import type { ClientsTraffic } from "../render/traffic.ts";
 
@@ -43,6 +43,7 @@ const LONGEST_SOCKET_NAME = "push/push.sock";
 /** null when a fault was complained about that leaves nothing to build. */
 export function buildConfig(layers: Layers, around: Surroundings, complain: Complain): Config | null {
   const get = reader(layers);
+  const held = (key: string): SettingValue | undefined => layers.get(key)?.value;
   const stateDir = get.text("stateDir", defaultStateDir(around.env, around.uid));
   const runDir = get.text("runDir", defaultRunDir(stateDir));
   const source = chooseSource(layers, around, complain);
@@ -55,8 +56,7 @@ export function buildConfig(layers: Layers, around: Surroundings, complain: Comp
       classless: get.choice("ingress.classless", ["auto", "true", "false"], "auto"),
       defaultBackend: defaultBackend(layers, complain),
       defaultCertificate: get.textOrNull("ingress.defaultCertificate"),
-      sslRedirect: get.flag("ingress.sslRedirect", true),
-      forceSslRedirect: get.flag("ingress.forceSslRedirect", false),
+      ...buildRedirects(held),
     },
     listeners: {
       addresses: get.list("listeners.addresses", around.ipv6 ? ["0.0.0.0", "::"] : ["0.0.0.0"]),
@@ -76,7 +76,7 @@ export function buildConfig(layers: Layers, around: Surroundings, complain: Comp
       reloadHoldoffMs: get.number("nginx.reloadHoldoffMs", 200),
       reloadHoldoffMsMax: get.number("nginx.reloadHoldoffMsMax", 2000),
     },
-    traffic: buildTraffic((key) => layers.get(key)?.value),
+    traffic: buildTraffic(held),
     endpoints: {
       mode: get.choice("endpoints.mode", ["pod", "nodePort", "clusterIP"], "pod"),
       allowLocal: get.flag("endpoints.allowLocal", false),

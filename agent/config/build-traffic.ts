@@ -41,6 +41,12 @@ function access(held: Held) {
   };
 }
 
+/** Defaults of the annotations ssl-redirect and force-ssl-redirect. */
+export function buildRedirects(held: Held): { readonly sslRedirect: boolean; readonly forceSslRedirect: boolean } {
+  const { flag } = access(held);
+  return { sslRedirect: flag("ingress.sslRedirect"), forceSslRedirect: flag("ingress.forceSslRedirect") };
+}
+
 /** The settings of all hosts' traffic. */
 export function buildTraffic(held: Held): Traffic {
   const get = access(held);

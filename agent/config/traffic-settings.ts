@@ -4,9 +4,9 @@
 import { type Counterpart, type Setting, setting, type SettingKind } from "./setting.ts";
 
 const flag = { kind: "boolean" } as const;
-const seconds = (min: number, max = 86_400): SettingKind => ({ kind: "integer", min, max });
-const kilobytes = { kind: "integer", min: 1, max: 1024 } as const;
 const count = (min: number, max: number): SettingKind => ({ kind: "integer", min, max });
+const seconds = (min: number, max = 86_400): SettingKind => count(min, max);
+const kilobytes = count(1, 1024);
 const words = (pattern: RegExp, example: string, max = 100): SettingKind => ({
   kind: "list",
   of: "word",
