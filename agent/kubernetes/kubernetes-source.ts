@@ -144,10 +144,9 @@ export class KubernetesSource implements Source {
   #readInstead(resource: Resource, old: Reflector | null): void {
     const reflector = this.#reflector(resource, null, old);
     if (old === null) this.#kinds.push(reflector);
-    else this.#kinds.splice(this.#kinds.indexOf(old), 1, reflector);
-    if (old !== null) {
-      const left = old.stop().then(() => void this.#leaving.delete(left));
-      this.#leaving.add(left);
+    else {
+      this.#kinds.splice(this.#kinds.indexOf(old), 1, reflector);
+      this.#end(old, () => {});
     }
     if (this.#phase === "running") reflector.start();
   }
@@ -175,11 +174,17 @@ export class KubernetesSource implements Source {
 
   #leave(singles: Map<string, Reflector>, key: string, reflector: Reflector): void {
     singles.delete(key);
-    const left = reflector.stop().then(() => {
-      this.#leaving.delete(left);
+    this.#end(reflector, () => {
       // Wanted again meanwhile: then a new reflector speaks for it.
       if (this.#phase !== "stopped" && !singles.has(key)) reflector.forget();
       this.#onState();
+    });
+  }
+
+  #end(reflector: Reflector, after: () => void): void {
+    const left = reflector.stop().then(() => {
+      this.#leaving.delete(left);
+      after();
     });
     this.#leaving.add(left);
   }
