@@ -23,13 +23,11 @@ export interface ExplainInput {
 
 /** What the model decides about the request. */
 export function decisionOf({ decide, model, url, target }: ExplainInput): Decision {
-  const request = { host: url.host, target: target === "" ? "/" : target, client: null };
-  return decide(model, { ...request, secure: url.protocol === "https:" });
+  return decide(model, { host: url.host, target, client: null, secure: url.protocol === "https:" });
 }
 
 export function buildExplainReport(input: ExplainInput): ExplainReport {
-  const { method, url, model } = input;
-  const target = input.target === "" ? "/" : input.target;
+  const { method, url, target, model } = input;
   const decision = decisionOf(input);
   const { match } = decision;
   return {

@@ -27,7 +27,7 @@ export interface ExplainQuery {
   readonly method: string;
   /** Absolute, http or https. */
   readonly url: URL;
-  /** Path and query as they were written, before `URL` resolved anything; "" for none. */
+  /** Path and query as they were written, before `URL` resolved anything; "/" for none. */
   readonly target: string;
   /** Ask nginx too. */
   readonly live: boolean;
@@ -178,7 +178,7 @@ function explainQuery(query: URLSearchParams): ExplainQuery {
       hint,
     });
   }
-  const target = /^https?:[/\\]*[^/?#\\]*([^#]*)/i.exec(text)?.[1] ?? "";
+  const target = /^https?:[/\\]*[^/?#\\]*([^#]*)/i.exec(text)?.[1] || "/";
   return { method, url, target, live: query.get("live") === "1" };
 }
 

@@ -5,7 +5,7 @@ import { askAccept, findSocket } from "./ask-agent.ts";
 import { EXIT, OUTPUT_OPTION, SOCKET_OPTIONS } from "./command.ts";
 import type { Command, CommandInput } from "./command.ts";
 import { outputFormat } from "./output-format.ts";
-import { clean } from "./text.ts";
+import { clean, counted } from "./text.ts";
 
 export const acceptCommand: Command = {
   name: "accept",
@@ -37,7 +37,7 @@ async function runAccept(input: CommandInput): Promise<number> {
   }
   if (report.accepted.length === 0) context.error("Nothing is held back\n");
   for (const { kind: name, objects } of report.accepted) {
-    context.out(`${clean(name)}: ${objects} ${objects === 1 ? "object is" : "objects are"} gone now\n`);
+    context.out(`${clean(name)}: ${counted(objects, "object is", "objects are")} gone now\n`);
   }
   return EXIT.ok;
 }

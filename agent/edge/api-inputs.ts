@@ -59,10 +59,10 @@ function explainInput(edge: Edge, query: ExplainQuery): ExplainInput {
 
 /** With nginx's own answer. A difference is looked at again: a push may be in flight. */
 async function explainLive(edge: Edge, query: ExplainQuery): Promise<ExplainReport> {
-  const path = query.target === "" ? "/" : query.target;
-  const scheme = query.url.protocol === "https:" ? "https" : "http";
+  const { url, target } = query;
+  const asked = { host: url.host, path: target, scheme: url.protocol === "https:" ? "https" : "http" } as const;
   for (let look = 1; ; look++) {
-    const live = await edge.nginx.explain({ host: query.url.host, path, scheme }, AbortSignal.timeout(LIVE_MS_MAX));
+    const live = await edge.nginx.explain(asked, AbortSignal.timeout(LIVE_MS_MAX));
     const input = explainInput(edge, query);
     const differences = compareLive(input, live);
     if (differences.length === 0 || look === LIVE_LOOKS) return { ...buildExplainReport(input), live: { differences } };

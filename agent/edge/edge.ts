@@ -9,7 +9,7 @@ import type { Config } from "../config/config.ts";
 import { modelSettings } from "../config/model-settings.ts";
 import { type Condition, HealthRegistry } from "../health/registry.ts";
 import { errorText } from "../lib/errors.ts";
-import { readIfThere } from "../lib/files.ts";
+import { readFileIfThere } from "../lib/files.ts";
 import { buildersOf } from "../loop/builders.ts";
 import { type ClusterSize, Configurator } from "../loop/configurator.ts";
 import type { EventWriter } from "../kubernetes/event-writer.ts";
@@ -207,7 +207,9 @@ export class Edge {
     const { facts } = this.prepared;
     const { workerConnections, openFiles } = nginx;
     const root = process.getuid?.() === 0;
-    const limits = await checkLimits(readIfThere, { workerConnections, openFiles, backlog: LISTEN_BACKLOG, root });
+    // What cannot be read says nothing.
+    const read = (path: string): Promise<string | null> => readFileIfThere(path).catch(() => null);
+    const limits = await checkLimits(read, { workerConnections, openFiles, backlog: LISTEN_BACKLOG, root });
     tellTraffic(this.health, traffic, { facts, limits });
   }
 

@@ -3,15 +3,6 @@
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 
-/** The text of a file, null where it cannot be read. */
-export async function readIfThere(path: string): Promise<string | null> {
-  try {
-    return await readFile(path, "utf8");
-  } catch {
-    return null;
-  }
-}
-
 export interface WriteOptions {
   /** Default 0o640. */
   readonly mode?: number;
