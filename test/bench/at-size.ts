@@ -8,10 +8,9 @@ import { eventually } from "../e2e/support/eventually.ts";
 import { ingress } from "../e2e/support/objects.ts";
 import type { Cluster } from "../kube/cluster.ts";
 import { sampleEndpointLatency, summary } from "./endpoint-latency.ts";
-import { agentPid } from "./footprint.ts";
 import { oneIngress } from "./new-ingress.ts";
 import { Changes, type ClusterSize, create, FILLER, grow, NOTHING } from "./support/large-cluster.ts";
-import { cpuNs, residentMb } from "./support/process.ts";
+import { agentPid, cpuNs, residentMb } from "./support/process.ts";
 import { atMost, type Figure, gate, type Result, rounded, told } from "./support/result.ts";
 import { type Stage, startStage, WEB } from "./support/stage.ts";
 import { median, percentile } from "./support/statistics.ts";
@@ -109,10 +108,10 @@ async function costOfChanges(edge: Edge, changes: Changes): Promise<number> {
   const pid = await agentPid(edge);
   await changes.make(CHANGES); // compiles what the first ones run
   await delay(1000);
-  const before = await cpuNs(edge.machine, pid);
+  const before = await cpuNs(edge.machine, [pid]);
   await changes.make(CHANGES);
   await delay(1000);
-  return ((await cpuNs(edge.machine, pid)) - before) / 1000 / CHANGES;
+  return ((await cpuNs(edge.machine, [pid])) - before) / 1000 / CHANGES;
 }
 
 async function agentAtSize(stage: Stage, tenthCost: number, changes: Changes): Promise<Result> {
@@ -126,9 +125,9 @@ async function agentAtSize(stage: Stage, tenthCost: number, changes: Changes): P
     await delay(3000);
     const pid = await agentPid(edge);
     const writes = await writesSeen(stage.cluster);
-    const before = await cpuNs(edge.machine, pid);
+    const before = await cpuNs(edge.machine, [pid]);
     await delay(IDLE_SECONDS * 1000);
-    const percent = ((await cpuNs(edge.machine, pid)) - before) / 1e7 / IDLE_SECONDS;
+    const percent = ((await cpuNs(edge.machine, [pid])) - before) / 1e7 / IDLE_SECONDS;
     const written = (await writesSeen(stage.cluster)) - writes;
     const figures: Figure[] = [
       atMost("from the agent's start until all is pushed", syncMs, SYNC_MS_MAX, { unit: "ms" }),

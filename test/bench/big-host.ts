@@ -1,19 +1,17 @@
 // A host with thousands of paths and hundreds of patterns against one with three paths: what a request costs nginx,
 // and what the change of one route costs everything. The full form alone.
 
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { Edge, HTTP_PORT, HTTPS_PORT } from "../e2e/support/edge.ts";
+import { Edge, HTTP_PORT } from "../e2e/support/edge.ts";
 import { eventually } from "../e2e/support/eventually.ts";
 import { ingress, type IngressSpec, service, slice } from "../e2e/support/objects.ts";
 import type { KubeObject } from "../kube/paths.ts";
-import { agentPid } from "./footprint.ts";
 import { moveTo, REST_CPU, WORKER_CPU } from "./support/cpus.ts";
 import { dataPlaneState } from "./support/data-plane-state.ts";
 import { hostName, PEER_PORT, peersConfiguration } from "./support/many-hosts.ts";
+import { runOnManifests } from "./support/manifests-edge.ts";
 import { startNginx } from "./support/nginx-machine.ts";
-import { cpuNs } from "./support/process.ts";
+import { agentPid, childrenOf, cpuNs } from "./support/process.ts";
 import { atMost, type Result, rounded, told } from "./support/result.ts";
 import { median } from "./support/statistics.ts";
 import { Wrk } from "./support/wrk.ts";
@@ -90,8 +88,7 @@ function tell(request: Costs, change: Costs): Result {
 async function start(edge: Edge): Promise<void> {
   const { machine } = edge;
   const peers = await startNginx(machine, "peers", peersConfiguration(machine), PEER_PORT);
-  const children = await machine.exec(["cat", `/proc/${peers.pidInside}/task/${peers.pidInside}/children`]);
-  await moveTo(machine, REST_CPU, children.stdout.trim().split(" ").map(Number));
+  await moveTo(machine, REST_CPU, await childrenOf(machine, peers.pidInside));
   await write(
     edge,
     "services",
@@ -114,14 +111,7 @@ async function start(edge: Edge): Promise<void> {
   await write(edge, "big-patterns", [ingress({ ...named("big-patterns", BIG), annotations, paths: patterns })]);
   await changeRoute(edge, SMALL, 0);
   await changeRoute(edge, BIG, 0);
-  const file = join(machine.scratch, "config.yaml");
-  const config = {
-    listeners: { httpPort: HTTP_PORT, httpsPort: HTTPS_PORT },
-    nginx: { workerProcesses: 1, accessLog: join(machine.scratch, "access.log") },
-    endpoints: { allowLocal: true },
-  };
-  await writeFile(file, JSON.stringify(config)); // JSON is YAML
-  await edge.run(["--config", file, "--manifests", edge.manifestDir, "--log-level", "info"]);
+  await runOnManifests(edge, { workerProcesses: 1 });
   await edge.ready();
   for (const path of [`/part/${PATHS - 1}`, `/pattern-${PATTERNS - 1}/abc/12`]) {
     const host = hostName(BIG);
@@ -154,11 +144,7 @@ async function changeRoute(edge: Edge, host: number, index: number): Promise<voi
 /** Microseconds of the agent and the workers for each change. */
 async function costOfRoute(edge: Edge, workers: readonly number[], host: number): Promise<number> {
   const pids = [await agentPid(edge), ...workers];
-  const spent = async (): Promise<number> => {
-    let sum = 0;
-    for (const pid of pids) sum += await cpuNs(edge.machine, pid);
-    return sum;
-  };
+  const spent = (): Promise<number> => cpuNs(edge.machine, pids);
   const before = await spent();
   for (let index = 1; index <= CHANGES; index++) {
     await changeRoute(edge, host, index);
@@ -171,7 +157,7 @@ async function costOfRoute(edge: Edge, workers: readonly number[], host: number)
 async function costOfRequest(edge: Edge, workers: readonly number[]): Promise<Costs> {
   const wrk = await Wrk.prepare(edge.machine);
   const one = async (first: number): Promise<number> => {
-    const spent = async (): Promise<number> => cpuNs(edge.machine, workers[0] ?? 0);
+    const spent = (): Promise<number> => cpuNs(edge.machine, workers);
     const before = await spent();
     const { requests, errors } = await wrk.run({ port: HTTP_PORT, hosts: 1, first, seconds: 1, connections: 64 });
     if (errors > 0) throw new Error(`${errors} requests failed`);

@@ -1,9 +1,9 @@
 // CPU of nginx's workers for a request, against a hand-written static nginx.conf on the same machine; and what the
 // edge needs while nothing happens.
 
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Edge, HTTP_PORT, HTTPS_PORT } from "../e2e/support/edge.ts";
+import { Edge, HTTP_PORT } from "../e2e/support/edge.ts";
 import { eventually } from "../e2e/support/eventually.ts";
 import type { Machine } from "../edges/machine.ts";
 import { measureFootprint } from "./footprint.ts";
@@ -17,7 +17,9 @@ import {
   peersConfiguration,
   staticConfiguration,
 } from "./support/many-hosts.ts";
+import { runOnManifests } from "./support/manifests-edge.ts";
 import { startNginx } from "./support/nginx-machine.ts";
+import { childrenOf, cpuNs } from "./support/process.ts";
 import { atMost, type Figure, type Gate, gate, type Result, rounded, told } from "./support/result.ts";
 import { median } from "./support/statistics.ts";
 import { Wrk } from "./support/wrk.ts";
@@ -97,18 +99,7 @@ async function startEdge(edge: Edge): Promise<void> {
   const peers = await startNginx(machine, "peers", peersConfiguration(machine), PEER_PORT);
   await moveTo(machine, REST_CPU, await childrenOf(machine, peers.pidInside));
   await writeManifests(edge, HOT.layout);
-  const file = join(machine.scratch, "config.yaml");
-  const config = {
-    listeners: { httpPort: HTTP_PORT, httpsPort: HTTPS_PORT },
-    nginx: {
-      workerProcesses: WORKERS,
-      workerConnections: WORKER_CONNECTIONS,
-      accessLog: join(machine.scratch, "access.log"),
-    },
-    endpoints: { allowLocal: true },
-  };
-  await writeFile(file, JSON.stringify(config)); // JSON is YAML
-  await edge.run(["--config", file, "--manifests", edge.manifestDir, "--log-level", "info"]);
+  await runOnManifests(edge, { workerProcesses: WORKERS, workerConnections: WORKER_CONNECTIONS });
   await edge.ready();
   const host = hostName(HOSTS - 1);
   await eventually("the last host serves", async () => (await edge.ask({ host })).status === 200, 30_000);
@@ -182,11 +173,6 @@ async function startStatic(edge: Edge, layout: Layout): Promise<Side> {
   return { port, workers };
 }
 
-async function childrenOf(machine: Machine, pid: number): Promise<readonly number[]> {
-  const { stdout } = await machine.exec(["cat", `/proc/${pid}/task/${pid}/children`]);
-  return stdout.trim().split(" ").map(Number);
-}
-
 /** The profile's own directives, with nginx's variables in place of those that Lua sets, and no WebSockets. */
 function handWritten(profile: string): readonly string[] {
   return profile
@@ -253,11 +239,4 @@ async function measure(
     ratios.push(ours / hand);
   }
   return { ratios, ...spent, errors: failed };
-}
-
-/** Time on a processor of these processes, in nanoseconds. */
-async function cpuNs(machine: Machine, pids: readonly number[]): Promise<number> {
-  const { stdout } = await machine.exec(["cat", ...pids.map((pid) => `/proc/${pid}/schedstat`)]);
-  const lines = stdout.trim().split("\n");
-  return lines.reduce((sum, line) => sum + Number(line.split(" ")[0]), 0);
 }

@@ -1,17 +1,16 @@
 // Five thousand Ingresses over as many hosts, with five hundred certificates: nginx's memory, and a cold start from
 // the snapshot. The full form alone.
 
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { makePair } from "../e2e/support/certificates.ts";
-import { Edge, HTTP_PORT, HTTPS_PORT } from "../e2e/support/edge.ts";
+import { Edge } from "../e2e/support/edge.ts";
 import { eventually } from "../e2e/support/eventually.ts";
 import { ingress, service, slice, tlsSecret } from "../e2e/support/objects.ts";
 import { dataPlaneState } from "./support/data-plane-state.ts";
 import { hostName, PEER_PORT, peersConfiguration } from "./support/many-hosts.ts";
+import { runOnManifests } from "./support/manifests-edge.ts";
 import { startNginx } from "./support/nginx-machine.ts";
-import { proportionalMb, residentMb } from "./support/process.ts";
+import { agentPid, proportionalMb, residentMb } from "./support/process.ts";
 import { atMost, type Result, rounded, told } from "./support/result.ts";
 
 const HOSTS = 5000;
@@ -31,15 +30,7 @@ export async function measureManyHosts(
     const { machine } = edge;
     await startNginx(machine, "peers", peersConfiguration(machine), PEER_PORT);
     await writeManifests(edge);
-    const file = join(machine.scratch, "config.yaml");
-    const config = {
-      listeners: { httpPort: HTTP_PORT, httpsPort: HTTPS_PORT },
-      nginx: { workerProcesses: 2, accessLog: join(machine.scratch, "access.log") },
-      endpoints: { allowLocal: true },
-    };
-    await writeFile(file, JSON.stringify(config)); // JSON is YAML
-    const run = (): Promise<void> =>
-      edge.run(["--config", file, "--manifests", edge.manifestDir, "--log-level", "info"]);
+    const run = (): Promise<void> => runOnManifests(edge, { workerProcesses: 2 });
     await run();
     await serves(edge, 60_000);
     // Each host once, so that the workers hold what they decode on demand.
@@ -61,7 +52,10 @@ export async function measureManyHosts(
       figures: [
         atMost(`nginx's memory at ${HOSTS} hosts`, memory.sum, NGINX_MB_MAX, { unit: "MB", runs: [memory.text] }),
         atMost(`cold start with ${HOSTS} hosts`, coldMs, COLD_START_MS_MAX, { unit: "ms" }),
-        told(`agent's memory at ${HOSTS} hosts`, await agentMemory(edge)),
+        told(
+          `agent's memory at ${HOSTS} hosts`,
+          `${rounded(await residentMb(machine, await agentPid(edge)))} MB resident`,
+        ),
       ],
       gates: [],
     });
@@ -112,9 +106,4 @@ async function nginxMemory(edge: Edge): Promise<{ sum: number; text: string }> {
     each.push(`${rounded(mb)} (${rounded(await residentMb(edge.machine, pid))} resident)`);
   }
   return { sum, text: `master, workers: ${each.join(", ")} MB` };
-}
-
-async function agentMemory(edge: Edge): Promise<string> {
-  const { stdout } = await edge.machine.exec(["pgrep", "-o", "-x", "-f", "headgate-agent"]);
-  return `${rounded(await residentMb(edge.machine, Number(stdout.trim())))} MB resident`;
 }

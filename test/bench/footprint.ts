@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Edge } from "../e2e/support/edge.ts";
 import { REPOSITORY } from "../edges/machine.ts";
 import { dataPlaneState } from "./support/data-plane-state.ts";
+import { agentPid, anonymousMb, residentMb } from "./support/process.ts";
 import { type Figure, atMost, type Result, rounded, told } from "./support/result.ts";
 import { median } from "./support/statistics.ts";
 
@@ -32,18 +33,9 @@ export async function measureFootprint(edge: Edge, hosts: number): Promise<Resul
   };
 }
 
-export async function agentPid(edge: Edge): Promise<number> {
-  const { stdout } = await edge.machine.exec(["pgrep", "-o", "-x", "-f", "headgate-agent"]);
-  return Number(stdout.trim());
-}
-
-async function memory(edge: Edge, pid: number): Promise<string> {
-  const { stdout } = await edge.machine.exec(["cat", `/proc/${pid}/status`]);
-  const mb = (field: string): string => {
-    const kb = new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(stdout)?.[1];
-    return kb === undefined ? "?" : `${Math.round(Number(kb) / 1024)} MB`;
-  };
-  return `${mb("VmRSS")} resident, ${mb("RssAnon")} anonymous`;
+async function memory({ machine }: Edge, pid: number): Promise<string> {
+  const [resident, anonymous] = await Promise.all([residentMb(machine, pid), anonymousMb(machine, pid)]);
+  return `${Math.round(resident)} MB resident, ${Math.round(anonymous)} MB anonymous`;
 }
 
 // The clock runs inside the machine: entering it takes longer than the command.
