@@ -91,8 +91,8 @@ function checkBoolean(raw: unknown, origin: ValueOrigin): Checked {
 }
 
 function checkChoice(raw: unknown, values: readonly string[]): Checked {
-  // `classless: true` is a boolean to YAML.
-  const text = typeof raw === "boolean" ? String(raw) : raw;
+  // `classless: true` is a boolean to YAML, `redirectCode: 301` a number.
+  const text = typeof raw === "boolean" || typeof raw === "number" ? String(raw) : raw;
   if (typeof text === "string" && values.includes(text)) return { ok: true, value: text };
   return fault(`${shown(raw)} is none of ${values.join(", ")}`, `write one of ${values.join(", ")}`);
 }

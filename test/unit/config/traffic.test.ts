@@ -54,6 +54,16 @@ describe("settings of traffic", () => {
     }
   });
 
+  test("take each word of a choice as docs/settings.md shows it, which YAML may read as a number", async () => {
+    for (const { key, type } of TRAFFIC_SETTINGS) {
+      if (type.kind !== "choice") continue;
+      for (const value of type.values) {
+        const [room = "", ...names] = key.split(".");
+        await load(`${room}: ${names.map((name) => `{${name}: `).join("")}${value}${"}".repeat(names.length)}`);
+      }
+    }
+  });
+
   test("are taken from the file", async () => {
     const { traffic, ingress } = await load(`
 ingress: {forceSslRedirect: true}
