@@ -13,7 +13,7 @@ export const acceptCommand: Command = {
   positionals: "[KIND]",
   positionalsMin: 0,
   positionalsMax: 1,
-  completes: ["Ingress", "Service", "EndpointSlice"],
+  completes: ["Ingress", "Service", "EndpointSlice", "Endpoints"],
   options: [OUTPUT_OPTION, ...SOCKET_OPTIONS],
   details: [
     "`headgate status` names what is held back, and until when. Without KIND all of it is let through.",

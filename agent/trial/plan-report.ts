@@ -137,7 +137,7 @@ function append<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
 
 /** A kind of document that is not here counts for every object that dirtied its key. */
 const MADE_OF: Readonly<Record<string, readonly ObjectKind[]>> = {
-  backend: ["Service", "EndpointSlice"],
+  backend: ["Service", "EndpointSlice", "Endpoints", "Node"],
   certificate: ["Secret"],
   route: ["Ingress"],
   host: ["Ingress"],

@@ -3,10 +3,10 @@
 // A ConfigMap that is not there may hold restrictions: until it is, the routes of the class are closed.
 
 import { NGINX_PREFIX } from "../../objects/annotation-keys.ts";
-import { type ConfigMap, type Ingress, type IngressClass, refOf } from "../../objects/objects.ts";
+import { type ConfigMap, type Ingress, type IngressClass } from "../../objects/objects.ts";
 import type { Closed, Problem } from "../edge-model.ts";
 import type { ModelInput, ModelSettings } from "../input.ts";
-import { problemAt, problemOf } from "../problems.ts";
+import { problemOf } from "../problems.ts";
 import { classNameOf, isOurClass } from "./class.ts";
 import { type AnnotationRemark, readGuards } from "./guards.ts";
 import { type Policy, readPolicy } from "./policy.ts";
@@ -75,7 +75,7 @@ function problemsOf(input: ModelInput, ingressClass: IngressClass): readonly Pro
   }
   const { closing, warnings } = readConfigMap(configMap);
   const say = (severity: Problem["severity"], { key, message, fix }: AnnotationRemark): Problem =>
-    problemAt(refOf(configMap), "", { ...ABOUT, severity, field: `data["${key}"]`, message, fix });
+    problemOf(configMap, { ...ABOUT, severity, field: `data["${key}"]`, message, fix });
   return [...closing.map((remark) => say("error", remark)), ...warnings.map((remark) => say("warning", remark))];
 }
 

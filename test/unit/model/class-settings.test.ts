@@ -85,6 +85,18 @@ describe("settings of an IngressClass", () => {
     }
   });
 
+  test("are told with the file and line of a manifest", () => {
+    const settings = configMap("infra/edge", { "made-up": "x" });
+    const store = storeWith({
+      ...settings,
+      meta: { ...settings.meta, position: { file: "edge.yaml", line: 7, index: 0 } },
+    });
+    assert.deepEqual(
+      classProblems(store, SETTINGS).map(({ where }) => where),
+      ["edge.yaml:7"],
+    );
+  });
+
   test("of another kind are told and not used; of a class that is not ours they mean nothing", () => {
     const other = { kind: "other", text: "IngressParameters.example.org x" } as const;
     const store = storeWith({ ...withParameters, parameters: other });
