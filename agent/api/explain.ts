@@ -94,13 +94,13 @@ function candidate({ ingress, host, path, matchType, lost }: Candidate): Explain
 }
 
 function answerOf(decision: Decision, { httpsPort, model }: ExplainInput, target: string): ExplainAnswer {
-  const { match, status, reason } = decision;
+  const { match, status, reason, location } = decision;
   const { outcome } = match;
-  if (status === 308) {
+  if (location === "https") {
     const port = httpsPort === 443 ? "" : `:${httpsPort}`;
     return { kind: "redirect", status, location: `https://${match.host}${port}${target}` };
   }
-  if (status === 302) return { kind: "redirect", status, location: reason };
+  if (location !== null) return { kind: "redirect", status, location };
   if (status !== 200 || outcome.kind === "refuse") return { kind: "refuse", status, reason };
   const key = outcome.route.backend ?? "";
   return { kind: "proxy", service: serviceText(key), peers: (backendOf(model, key)?.peers ?? []).map(peerText) };

@@ -8,7 +8,6 @@ import type {
   Compression,
   HttpTraffic,
   ProxyTraffic,
-  RedirectCode,
   TlsTraffic,
   Traffic,
 } from "../render/traffic.ts";
@@ -81,7 +80,7 @@ function buildHttp({ flag, number, text, list }: Access): HttpTraffic {
     serverTokens: flag("http.serverTokens"),
     http2: flag("http.http2"),
     http2Streams: number("http.http2Streams"),
-    redirectCode: Number(text("http.redirectCode")) as RedirectCode, // the setting has these four
+    redirectCode: Number(text("http.redirectCode")) as HttpTraffic["redirectCode"], // the setting has these four
     noRedirectPaths: list("http.noRedirectPaths"),
     hsts: flag("http.hsts.enabled") ? hstsValue(number, flag) : null,
     gzip: compression("http.gzip"),

@@ -47,12 +47,13 @@ export function apiInputs(edge: Edge): ApiInputs {
 }
 
 function explainInput(edge: Edge, query: ExplainQuery): ExplainInput {
+  const { httpsPort, traffic } = edge.configurator.inForce;
   return {
     ...query,
     model: edge.builder.model,
-    decide: decideRequest,
+    decide: (model, request) => decideRequest(model, request, traffic.http),
     serverNameOf,
-    httpsPort: edge.prepared.config.listeners.httpsPort,
+    httpsPort,
     staleSince: edge.staleSince,
   };
 }

@@ -37,6 +37,11 @@ export class Configurator {
     this.#wanted = wanted;
   }
 
+  /** What nginx runs: not what it was last asked for, where it could not take that. */
+  get inForce(): NginxWish {
+    return this.#applied ?? this.#wanted;
+  }
+
   files(generation: number): readonly RenderedFile[] {
     return this.#options.render(this.#wanted, generation);
   }

@@ -93,20 +93,39 @@ function candidateOf(
   return { ingress, host, path, matchType, lost };
 }
 
+/** How requests are sent on to https, whatever the host. */
+export interface HttpsRedirects {
+  readonly redirectCode: RedirectCode;
+  /** Paths that begin so stay on http. */
+  readonly noRedirectPaths: readonly string[];
+}
+export type RedirectCode = 301 | 302 | 307 | 308;
+
 /** What the client gets: 200 stands for whatever the backend answers. */
 export interface Decision {
   readonly match: Match;
-  readonly status: 200 | 302 | 308 | 400 | 403 | 404 | 503;
-  /** Why; of a redirect within the host (302), where to. */
+  readonly status: 200 | RedirectCode | 400 | 403 | 404 | 503;
   readonly reason: string;
+  /** Of a redirect: "https" for the same URL there, else the path. */
+  readonly location: string | null;
   /** The path that the backend is asked for, decoded, where a filter changes it; else null. */
   readonly rewritten: string | null;
 }
 
 /** The whole decision: match, closed routes, guards, the redirect to https, other redirects, peers. */
-export function decideRequest(model: EdgeModel, request: ClientRequest): Decision {
+export function decideRequest(
+  model: EdgeModel,
+  request: ClientRequest,
+  { redirectCode, noRedirectPaths }: HttpsRedirects,
+): Decision {
   const match = matchRequest(model.hosts, request);
-  const answer = (status: Decision["status"], reason: string): Decision => ({ match, status, reason, rewritten: null });
+  const answer = (status: Decision["status"], reason: string, location: string | null = null): Decision => ({
+    match,
+    status,
+    reason,
+    location,
+    rewritten: null,
+  });
   const { outcome, host, path } = match;
   if (outcome.kind === "refuse") return answer(outcome.status, outcome.reason);
   const { route } = outcome;
@@ -115,19 +134,20 @@ export function decideRequest(model: EdgeModel, request: ClientRequest): Decisio
     if (filter.kind !== "access" || request.client === null) continue;
     if (!isAllowed(filter, request.client)) return answer(403, `${request.client} is not let through by its lists`);
   }
-  if (!request.secure && route.sslRedirect !== "never" && !isAcmeChallenge(path)) {
+  const staysOnHttp = noRedirectPaths.some((prefix) => path.startsWith(prefix));
+  if (!request.secure && route.sslRedirect !== "never" && !staysOnHttp) {
     const serverName = serverNameOf(model.hosts, host);
-    if (serverName !== null) return answer(308, `${serverName} has a certificate`);
-    if (route.sslRedirect === "always") return answer(308, "force-ssl-redirect");
+    if (serverName !== null) return answer(redirectCode, `${serverName} has a certificate`, "https");
+    if (route.sslRedirect === "always") return answer(redirectCode, "force-ssl-redirect", "https");
   }
   const appRoot = route.filters.find((filter) => filter.kind === "app_root");
-  if (appRoot !== undefined && path === "/") return answer(302, appRoot.path);
+  if (appRoot !== undefined && path === "/") return answer(302, "app-root", appRoot.path);
   const [namespace = "", service = ""] = (route.backend ?? "").split("/");
   const backends = model.backends.get(`${namespace}/${service}`)?.backends ?? [];
   const backend = backends.find((candidate) => candidate.key === route.backend);
   if (backend === undefined) return answer(503, "the route has no backend");
   if (backend.peers.length === 0) return answer(503, backend.reason ?? "no peers");
-  return { match, status: 200, reason: "", rewritten: rewrittenPath(route.filters, path) };
+  return { ...answer(200, ""), rewritten: rewrittenPath(route.filters, path) };
 }
 
 /** The server name (exact, else wildcard) that a host's handshakes get, or null where only the default is left. */
@@ -137,10 +157,6 @@ export function serverNameOf(hosts: ReadonlyMap<string, BuiltHost>, host: string
     if (name !== ANY_HOST && hosts.get(name)?.serverName) return name;
   }
   return null;
-}
-
-function isAcmeChallenge(path: string): boolean {
-  return path.startsWith("/.well-known/acme-challenge/");
 }
 
 // The hosts with a table that cover a name, most exact first: only the first counts.

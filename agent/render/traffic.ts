@@ -1,9 +1,9 @@
 // How the traffic of all hosts is served: what the configuration file says and what nginx's files are made of.
 // Units are in the names.
 
-export type RedirectCode = 301 | 302 | 307 | 308;
+import type { HttpsRedirects } from "../model/match.ts";
 
-export interface HttpTraffic {
+export interface HttpTraffic extends HttpsRedirects {
   readonly headerTimeoutS: number;
   readonly bodyTimeoutS: number;
   readonly keepaliveTimeoutS: number;
@@ -16,8 +16,6 @@ export interface HttpTraffic {
   readonly serverTokens: boolean;
   readonly http2: boolean;
   readonly http2Streams: number;
-  readonly redirectCode: RedirectCode;
-  readonly noRedirectPaths: readonly string[];
   /** The value of Strict-Transport-Security; null: none is sent. */
   readonly hsts: string | null;
   /** null: off. */

@@ -13,6 +13,8 @@ import { eventually } from "./support/eventually.ts";
 import { ingress, service, slice } from "./support/objects.ts";
 import { startProber } from "./support/prober.ts";
 
+const SECURE = "secure.example.test";
+
 let edge: Edge;
 let one: Backend;
 let two: Backend;
@@ -34,6 +36,14 @@ after(async () => {
 function configure(more: Readonly<Record<string, Readonly<Record<string, unknown>>>>): Promise<void> {
   const listeners = { httpPort: 80, httpsPort: 443, ...more["listeners"] };
   return writeFile(configFile, stringify({ log: { level: "debug" }, ...more, listeners }));
+}
+
+/** What nginx does and what explain says of it, which is held against what nginx says of itself. */
+async function assertRedirects(status: number, port = ""): Promise<void> {
+  assert.equal((await edge.ask({ host: SECURE })).status, status);
+  const { answer, live } = await edge.explain("GET", `http://${SECURE}/`, "--live");
+  assert.deepEqual(answer, { kind: "redirect", status, location: `https://${SECURE}${port}/` });
+  assert.deepEqual(live, { differences: [] });
 }
 
 function yaml(...objects: readonly KubeObject[]): string {
@@ -74,13 +84,17 @@ test("without creationTimestamp, the file name and the position in it decide a c
 
 test("a configuration that changed is tested, swapped, reloaded and proved", async () => {
   const host = "age.example.test";
-  await configure({ nginx: { clientMaxBodyMb: 2 } });
+  const annotations = { "nginx.ingress.kubernetes.io/force-ssl-redirect": "true" };
+  const secure = ingress({ name: "secure", host: SECURE, annotations, paths: [{ path: "/", service: "a" }] });
+  await edge.writeManifest("secure.yaml", yaml(secure));
+  await configure({ nginx: { clientMaxBodyMb: 2 }, http: { redirectCode: 301 } });
   edge.signalAgent("SIGHUP");
   const reloads = await eventually("it was reloaded", async () => {
     const { reloads: told } = await edge.status();
     return told.total === 1 ? told : null;
   });
   assert.match(reloads.lastReason ?? "", /clientMaxBodyMb/);
+  await assertRedirects(301);
   assert.equal((await edge.ask({ host, method: "POST", body: Buffer.alloc(1_500_000) })).status, 200);
   assert.equal((await edge.ask({ host, method: "POST", body: Buffer.alloc(2_500_000) })).status, 413);
 });
@@ -93,7 +107,7 @@ test("a configuration that nginx cannot take is put back and named, and holds up
     const { stdout } = await edge.machine.exec(["cat", "/proc/net/tcp"]);
     return stdout.includes(`:${(8099).toString(16).toUpperCase()} `);
   });
-  await configure({ nginx: { clientMaxBodyMb: 2 }, listeners: { httpsPort: 8099 } });
+  await configure({ nginx: { clientMaxBodyMb: 2 }, listeners: { httpsPort: 8099 }, http: { redirectCode: 307 } });
   edge.signalAgent("SIGHUP");
   await eventually("it is being tried", () => edge.output().includes("httpsPort") || edge.output().includes("reload"));
   await edge.writeManifest("10.yaml", yaml(service("a"), slice("a", [one]), service("b"), slice("b", [one])));
@@ -105,12 +119,14 @@ test("a configuration that nginx cannot take is put back and named, and holds up
   );
   assert.match(rejected.message, /8099.*Address already in use/);
   assert.equal((await edge.ask({ host, tls: true })).status, 200, "the old listener serves");
+  await assertRedirects(301);
   busy.kill("SIGKILL");
   await busy.exited;
   edge.signalAgent("SIGHUP");
   await eventually("the next try is taken", async () =>
     (await edge.status()).conditions.every((condition) => condition.code !== "configuration-rejected"),
   );
+  await assertRedirects(307, ":8099");
 });
 
 test("the table of status names each host and its Service, worst first", async () => {

@@ -10,12 +10,14 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseAllDocuments } from "yaml";
+import { buildTraffic } from "../../agent/config/build-traffic.ts";
 import { buildBackends } from "../../agent/model/build-backends.ts";
 import { buildCertificate } from "../../agent/model/build-certificate.ts";
 import { buildHost } from "../../agent/model/build-host.ts";
 import type { BuiltBackends, BuiltCertificate, BuiltHost, EdgeModel } from "../../agent/model/edge-model.ts";
 import type { ModelSettings } from "../../agent/model/input.ts";
 import { ANNOTATIONS } from "../../agent/model/ingress/annotations.ts";
+import type { HttpsRedirects } from "../../agent/model/match.ts";
 import { allKeys } from "../../agent/model/keys.ts";
 import type { Ingress, IngressBackend, KubernetesObject } from "../../agent/objects/objects.ts";
 import { trimObject } from "../../agent/objects/trim.ts";
@@ -63,6 +65,9 @@ const SETTINGS: ModelSettings = {
   refusedNetworks: [],
   hostAddresses: [],
 };
+
+/** How requests are sent on to https where no settings say otherwise. */
+export const HTTPS_REDIRECTS: HttpsRedirects = buildTraffic(() => undefined).http;
 
 /** All cases of test/routing, in the order of file names. Throws on a file that is no case, and on no files. */
 export function loadRoutingCases(): readonly RoutingCase[] {

@@ -140,8 +140,8 @@ export class Edge {
     return JSON.parse(stdout) as StatusReport; // the agent's own wire format
   }
 
-  async explain(method: string, url: string): Promise<ExplainReport> {
-    const { stdout, stderr } = await this.headgate("explain", method, url, "-o", "json");
+  async explain(method: string, url: string, ...args: readonly string[]): Promise<ExplainReport> {
+    const { stdout, stderr } = await this.headgate("explain", method, url, "-o", "json", ...args);
     if (stdout === "") throw new Error(`no explanation: ${stderr}`);
     return JSON.parse(stdout) as ExplainReport; // the agent's own wire format
   }

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { compareLive, type LiveAnswer } from "../../../agent/api/explain-live.ts";
-import { decideRequest, serverNameOf } from "../../../agent/model/match.ts";
-import { backend, builtHost, model, route } from "./support.ts";
+import { serverNameOf } from "../../../agent/model/match.ts";
+import { backend, builtHost, decide, model, route } from "./support.ts";
 
 const HOST = "shop.example.org";
 const MODEL = model(
@@ -31,7 +31,7 @@ function differences(text: string, live: LiveAnswer): readonly (readonly [string
     url,
     target: text.slice(text.indexOf("/", 8)),
     model: MODEL,
-    decide: decideRequest,
+    decide,
     serverNameOf,
     httpsPort: 443,
     staleSince: null,
@@ -84,7 +84,7 @@ test("peers of IPv6 are the same with and without brackets", () => {
   const peers = [{ address: "2001:db8::1", port: 8080, weight: 1 }];
   const six = model([builtHost(HOST, [route(HOST, "web")])], [backend("web", 0, { peers })]);
   const url = new URL(`http://${HOST}/`);
-  const input = { method: "GET", url, target: "/", model: six, decide: decideRequest, serverNameOf, httpsPort: 443 };
+  const input = { method: "GET", url, target: "/", model: six, decide, serverNameOf, httpsPort: 443 };
   for (const peer of ["[2001:db8::1]:8080", "2001:db8::1:8080"]) {
     assert.deepEqual(compareLive({ ...input, staleSince: null }, { ...AGREES, peers: [peer] }), []);
   }

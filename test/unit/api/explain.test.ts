@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildExplainReport } from "../../../agent/api/explain.ts";
 import type { ExplainReport } from "../../../agent/api/wire.ts";
-import { decideRequest, serverNameOf } from "../../../agent/model/match.ts";
-import type { BuiltHost } from "../../../agent/model/edge-model.ts";
-import { backend, builtHost, model, route } from "./support.ts";
+import { type ClientRequest, decideRequest, serverNameOf } from "../../../agent/model/match.ts";
+import type { BuiltHost, EdgeModel } from "../../../agent/model/edge-model.ts";
+import { backend, builtHost, decide, model, route } from "./support.ts";
 
 function withTls(built: BuiltHost): BuiltHost {
   return { ...built, serverName: { name: built.host?.name ?? "", certificate: "shop/tls" } };
@@ -25,16 +25,21 @@ const MODEL = model(
   [backend("web", 2), backend("api", 1, { notReady: 1 }), backend("gone", 0, { reason: "no ready endpoints" })],
 );
 
-function explain(text: string, target = new URL(text).pathname): ExplainReport {
+function explain(
+  text: string,
+  target = new URL(text).pathname,
+  more: Partial<Parameters<typeof buildExplainReport>[0]> = {},
+): ExplainReport {
   return buildExplainReport({
     method: "GET",
     url: new URL(text),
     target,
     model: MODEL,
-    decide: decideRequest,
+    decide,
     serverNameOf,
     httpsPort: 8443,
     staleSince: null,
+    ...more,
   });
 }
 
@@ -76,6 +81,18 @@ test("tells redirects, closed routes, missing peers and unknown hosts", () => {
   assert.deepEqual(explain("https://shop.example.org/gone").answer, gone);
   const unknown = explain("http://other.test/");
   assert.deepEqual([unknown.answer.kind, unknown.candidates], ["refuse", []]);
+});
+
+test("a redirect to https has the status and the exceptions that are set", () => {
+  const settings = { redirectCode: 302, noRedirectPaths: ["/cart"] } as const;
+  const set = { decide: (edge: EdgeModel, request: ClientRequest) => decideRequest(edge, request, settings) };
+  const location = "https://shop.example.org:8443/.well-known/acme-challenge/x";
+  assert.deepEqual(explain("http://shop.example.org/.well-known/acme-challenge/x", undefined, set).answer, {
+    kind: "redirect",
+    status: 302,
+    location,
+  });
+  assert.equal(explain("http://shop.example.org/cart/1", undefined, set).answer.kind, "proxy");
 });
 
 test("explains the path that was written, not what a URL makes of it", () => {

@@ -2,6 +2,12 @@
 
 import type { StatusInput } from "../../../agent/api/status-report.ts";
 import type { Backend, BuiltHost, EdgeModel, Problem, Route } from "../../../agent/model/edge-model.ts";
+import { type ClientRequest, type Decision, decideRequest } from "../../../agent/model/match.ts";
+import { HTTPS_REDIRECTS } from "../../routing/cases.ts";
+
+/** As without settings. */
+export const decide = (edge: EdgeModel, request: ClientRequest): Decision =>
+  decideRequest(edge, request, HTTPS_REDIRECTS);
 
 export const NOW = 1_800_000_000_000;
 

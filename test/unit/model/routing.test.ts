@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { decideRequest } from "../../../agent/model/match.ts";
-import { buildModel, loadRoutingCases, requestOf, restrictingCase } from "../../routing/cases.ts";
+import { buildModel, HTTPS_REDIRECTS, loadRoutingCases, requestOf, restrictingCase } from "../../routing/cases.ts";
 import { claimText } from "./objects.ts";
 
 const REQUESTS_MIN = 100;
@@ -13,12 +13,16 @@ describe("routing cases, by the model", () => {
     test(`${routingCase.file}: ${routingCase.name}`, () => {
       const model = buildModel(routingCase, { address: "10.0.0.1", port: 8080 });
       for (const { url, expect, client = null } of routingCase.requests) {
-        const { match, status, reason, rewritten } = decideRequest(model, { ...requestOf(url), client });
+        const { match, status, reason, location, rewritten } = decideRequest(
+          model,
+          { ...requestOf(url), client },
+          HTTPS_REDIRECTS,
+        );
         const route = match.outcome.kind === "route" ? match.outcome.route : null;
         const ingress = route?.ingress.kind === "Ingress" ? `${route.ingress.namespace}/${route.ingress.name}` : null;
         assert.equal(status, expect.status, `${url}: ${reason}`);
         if (expect.ingress !== undefined) assert.equal(ingress, expect.ingress, url);
-        if (expect.location !== undefined) assert.equal(reason, expect.location, url);
+        if (expect.location !== undefined) assert.equal(location, expect.location, url);
         if (expect.sent !== undefined) {
           assert.equal(rewritten, decodeURIComponent(expect.sent.split("?")[0] ?? ""), url);
         }
