@@ -21,7 +21,6 @@ const LATENCY = { runs: 1, samplesPerRun: 300 };
 const NEW_INGRESSES = 30;
 const INGRESSES_MAX = 3000;
 const CHANGES = 300;
-const IDLE_SECONDS = 20;
 const LATENCY_RATIO_MAX = 1.2;
 const INGRESS_RATIO_MAX = 1.3;
 const COST_RATIO_MAX = 1.2;
@@ -30,10 +29,10 @@ const RSS_MB_MAX = 120;
 const IDLE_PERCENT_MAX = 1;
 
 export async function measureAtSize(
-  options: { readonly short: boolean },
+  { short, quietSeconds }: { readonly short: boolean; readonly quietSeconds: number },
   done: (result: Result) => void,
 ): Promise<void> {
-  if (options.short) return;
+  if (short) return;
   const stage = await startStage();
   try {
     await stage.cluster.apply(FILLER.service);
@@ -48,7 +47,7 @@ export async function measureAtSize(
 
     await grow(stage.cluster, TENTH, LARGE);
     changes.seen(LARGE);
-    done(await agentAtSize(stage, tenthCost, changes));
+    done(await agentAtSize(stage, tenthCost, changes, quietSeconds));
 
     const largeLatency = await changes.during(() => sampleEndpointLatency(stage, LATENCY));
     const further = { ...LARGE, ingresses: INGRESSES_MAX - NEW_INGRESSES };
@@ -114,7 +113,7 @@ async function costOfChanges(edge: Edge, changes: Changes): Promise<number> {
   return ((await cpuNs(edge.machine, [pid])) - before) / 1000 / CHANGES;
 }
 
-async function agentAtSize(stage: Stage, tenthCost: number, changes: Changes): Promise<Result> {
+async function agentAtSize(stage: Stage, tenthCost: number, changes: Changes, quietSeconds: number): Promise<Result> {
   await settled(stage.edge, stage.cluster);
   const cost = await costOfChanges(stage.edge, changes);
   const begin = performance.now();
@@ -126,8 +125,8 @@ async function agentAtSize(stage: Stage, tenthCost: number, changes: Changes): P
     const pid = await agentPid(edge);
     const writes = await writesSeen(stage.cluster);
     const before = await cpuNs(edge.machine, [pid]);
-    await delay(IDLE_SECONDS * 1000);
-    const percent = ((await cpuNs(edge.machine, [pid])) - before) / 1e7 / IDLE_SECONDS;
+    await delay(quietSeconds * 1000);
+    const percent = ((await cpuNs(edge.machine, [pid])) - before) / 1e7 / quietSeconds;
     const written = (await writesSeen(stage.cluster)) - writes;
     const figures: Figure[] = [
       atMost("from the agent's start until all is pushed", syncMs, SYNC_MS_MAX, { unit: "ms" }),
@@ -145,7 +144,7 @@ async function agentAtSize(stage: Stage, tenthCost: number, changes: Changes): P
         "Cost is processor time of all its threads as the kernel counts it.",
       ],
       figures,
-      gates: [gate("no write while nothing changes", written === 0, `${written} writes in ${IDLE_SECONDS} s`)],
+      gates: [gate("no write while nothing changes", written === 0, `${written} writes in ${quietSeconds} s`)],
     };
   } finally {
     await edge.stop();
