@@ -21,6 +21,7 @@ import { type Claim, type Claims, claimsOf } from "./ingress/claims.ts";
 import { closeRoutes, type Closings } from "./ingress/closings.ts";
 import { classSettingsOf } from "./ingress/class-settings.ts";
 import type { Policy } from "./ingress/policy.ts";
+import { NO_TIMES } from "./ingress/times.ts";
 import { protocolOf, resolveBackend, resolveTls } from "./ingress/route-backend.ts";
 import type { ModelInput, ModelSettings } from "./input.ts";
 import { problemAt, problemOf } from "./problems.ts";
@@ -243,6 +244,7 @@ function makeRoute(draft: Draft, claims: Claims, claim: Claim, { slot, filters }
     filters: withDefaultAccess(filters, ofClass.policy),
     protocol,
     upstreamTls: tls.upstreamTls,
+    times: policy.times,
   };
 }
 
@@ -342,6 +344,7 @@ function addEdgeDefault(draft: Draft): RouteKey | null {
     sslRedirect: sslRedirect(settings),
     filters: [],
     upstreamTls: null,
+    times: NO_TIMES,
     protocol: protocolOf(
       (service === undefined ? undefined : findPort(service, defaultBackend.port))?.appProtocol ?? null,
     ),

@@ -78,6 +78,19 @@ export interface Route {
   readonly protocol: Protocol;
   /** What the handshake with a backend says and asks for; null: nothing, as without TLS. */
   readonly upstreamTls: UpstreamTls | null;
+  readonly times: RouteTimes;
+}
+
+/** What a route says of its requests' times and tries; null: as the configuration has it. */
+export interface RouteTimes {
+  readonly connectMs: number | null;
+  /** Between two writes to a peer, and between two reads from it. */
+  readonly sendMs: number | null;
+  readonly readMs: number | null;
+  /** Peers that are asked for one request. */
+  readonly retryTries: number | null;
+  /** No new try after it; 0: no limit. */
+  readonly retryTimeoutMs: number | null;
 }
 
 export interface UpstreamTls {

@@ -135,10 +135,23 @@ export function renderRoute(route: Route, defaults: RouteDefaults = USUAL_ROUTE_
     ssl_redirect: route.sslRedirect,
     filters: filtersOf(route),
     closed: route.closed === null ? "" : route.closed.reason,
-    timeouts: defaults.timeouts,
-    retry: defaults.retry,
+    ...timesOf(route, defaults),
   };
   return rendered("route", route.key, value);
+}
+
+function timesOf({ times }: Route, { timeouts, retry }: RouteDefaults): RouteDefaults {
+  return {
+    timeouts: {
+      connect_ms: times.connectMs ?? timeouts.connect_ms,
+      send_ms: times.sendMs ?? timeouts.send_ms,
+      read_ms: times.readMs ?? timeouts.read_ms,
+    },
+    retry: {
+      tries: times.retryTries ?? retry.tries,
+      timeout_ms: times.retryTimeoutMs ?? retry.timeout_ms,
+    },
+  };
 }
 
 /**

@@ -14,6 +14,7 @@ local set_timeouts = balancer.set_timeouts
 local ngx = ngx
 local var = ngx.var
 local now = ngx.now
+local max = math.max
 
 local _M = {}
 
@@ -25,7 +26,7 @@ end
 local function set_times(route)
     if var.hg_upgrade ~= "" then
         local seconds = limits.upgraded_timeout_s
-        set_timeouts(route.connect_s, seconds, seconds)
+        set_timeouts(route.connect_s, max(seconds, route.send_s), max(seconds, route.read_s))
     elseif route.own_timeouts then
         set_timeouts(route.connect_s, route.send_s, route.read_s)
     end

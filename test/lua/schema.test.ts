@@ -15,6 +15,7 @@ import {
   renderRoute,
   renderServerName,
 } from "../../agent/render/documents.ts";
+import { NO_TIMES } from "../../agent/model/ingress/times.ts";
 
 interface Example {
   readonly name: string;
@@ -64,6 +65,7 @@ describe("document schema", () => {
       filters: [],
       protocol: "http",
       upstreamTls: null,
+      times: NO_TIMES,
     }),
     renderHost({
       name: "*.example.org",

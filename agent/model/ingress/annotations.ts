@@ -33,6 +33,12 @@ const SERVED: Readonly<Record<string, AnnotationEffect>> = {
   "app-root": "plain",
   "backend-protocol": "plain",
   "force-ssl-redirect": "plain",
+  "proxy-connect-timeout": "plain",
+  "proxy-next-upstream": "plain",
+  "proxy-next-upstream-timeout": "plain",
+  "proxy-next-upstream-tries": "plain",
+  "proxy-read-timeout": "plain",
+  "proxy-send-timeout": "plain",
   // Sent unverified, a request would trust a backend that its owner does not.
   "proxy-ssl-name": "restricting",
   "proxy-ssl-secret": "restricting",
@@ -130,9 +136,8 @@ const PLAIN: readonly (readonly [instead: string, names: string])[] = [
   ],
   [
     PROXY_SETTINGS,
-    `proxy-buffer-size proxy-buffering proxy-buffers-number proxy-busy-buffers-size proxy-connect-timeout
-     proxy-next-upstream proxy-next-upstream-timeout proxy-next-upstream-tries proxy-read-timeout
-     proxy-send-timeout proxy-request-buffering proxy-max-temp-file-size`,
+    `proxy-buffer-size proxy-buffering proxy-buffers-number proxy-busy-buffers-size proxy-request-buffering
+     proxy-max-temp-file-size`,
   ],
   [
     HEADERS,

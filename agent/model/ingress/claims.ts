@@ -249,7 +249,7 @@ function sayAnnotations(draft: Draft, guards: Guards, hosts: readonly string[]):
   tell("annotation-closes-route", guards.closing);
   tell("annotation-invalid", draft.policy.invalid);
   tell("alias-invalid", draft.policy.badAliases);
-  tell("annotation-unsupported", guards.unsupported);
+  tell("annotation-unsupported", [...guards.unsupported, ...draft.policy.unsupported]);
 }
 
 type Saying = Pick<Problem, "field" | "message" | "fix" | "hosts">;

@@ -4,12 +4,13 @@
 // then the first of the list of prefixes that has the name decides, but for lists of addresses, of which every one
 // must be passed, for the weaker of two must not win.
 
-import { OLD_PREFIX, parseAnnotationKey, type Prefix, PREFIXES } from "../../objects/annotation-keys.ts";
-import { printable } from "../../objects/readers.ts";
+import { OLD_PREFIX } from "../../objects/annotation-keys.ts";
 import { parseCidr } from "../addresses.ts";
-import type { Filter, Protocol } from "../edge-model.ts";
+import type { Filter, Protocol, RouteTimes } from "../edge-model.ts";
 import { parseHost } from "../hosts.ts";
+import { type Draft, draftOf, type Entry, first, readFlag, shown } from "./annotation-values.ts";
 import type { AnnotationRemark } from "./guards.ts";
+import { readTimes } from "./times.ts";
 
 export interface Rewrite {
   /** `old`: the meaning under the old prefix: the path of the rule is cut off and the target put in its place. */
@@ -43,36 +44,24 @@ export interface Policy {
   /** Host names, in the order of the annotation. */
   readonly aliases: readonly string[];
   readonly access: Extract<Filter, { kind: "access" }> | null;
+  readonly times: RouteTimes;
   /** Values that close the routes, for what they were meant to restrict is not known. */
   readonly closing: readonly AnnotationRemark[];
   /** Values that cannot be used; served as if they were not there. */
   readonly invalid: readonly AnnotationRemark[];
+  /** Good values that are not served. */
+  readonly unsupported: readonly AnnotationRemark[];
   /** Parts of server-alias that name no host. */
   readonly badAliases: readonly AnnotationRemark[];
 }
 
-/** One annotation as written. */
-interface Entry {
-  readonly key: string;
-  readonly prefix: Prefix;
-  readonly value: string;
-}
-
-interface Draft {
-  readonly found: ReadonlyMap<string, readonly Entry[]>;
-  readonly closing: AnnotationRemark[];
-  readonly invalid: AnnotationRemark[];
-  readonly badAliases: AnnotationRemark[];
-}
-
-const VALUE_SHOWN_MAX = 60;
 const TARGET_LENGTH_MAX = 2048;
 const CIDRS_MAX = 2000;
 const ALIASES_MAX = 100;
 
 /** Reads the served annotations of an Ingress of `namespace`. */
 export function readPolicy(annotations: Readonly<Record<string, string>>, namespace: string): Policy {
-  const draft: Draft = { found: gather(annotations), closing: [], invalid: [], badAliases: [] };
+  const draft = draftOf(annotations);
   return {
     sslRedirect: readFlag(draft, "ssl-redirect", null),
     // Whatever it is that was written, it was written to keep requests off http.
@@ -84,47 +73,12 @@ export function readPolicy(annotations: Readonly<Record<string, string>>, namesp
     appRoot: readAppRoot(draft),
     aliases: readAliases(draft),
     access: readAccess(draft),
+    times: readTimes(draft),
     closing: draft.closing,
     invalid: draft.invalid,
+    unsupported: draft.unsupported,
     badAliases: draft.badAliases,
   };
-}
-
-function gather(annotations: Readonly<Record<string, string>>): ReadonlyMap<string, readonly Entry[]> {
-  const found = new Map<string, Entry[]>();
-  for (const [key, value] of Object.entries(annotations)) {
-    const parsed = parseAnnotationKey(key);
-    if (parsed === null || !parsed.exact) continue;
-    const entries = found.get(parsed.name) ?? [];
-    found.set(parsed.name, [...entries, { key, prefix: parsed.prefix, value }]);
-  }
-  const rank = ({ prefix }: Entry): number => PREFIXES.indexOf(prefix);
-  for (const entries of found.values()) entries.sort((a, b) => rank(a) - rank(b));
-  return found;
-}
-
-function first(draft: Draft, name: string): Entry | null {
-  return draft.found.get(name)?.[0] ?? null;
-}
-
-function shown(value: string): string {
-  return `"${printable(value, VALUE_SHOWN_MAX)}"`;
-}
-
-// What Go's strconv.ParseBool takes, which ingress-nginx uses.
-function readFlag(draft: Draft, name: string, instead: boolean | null): boolean | null {
-  const entry = first(draft, name);
-  if (entry === null) return null;
-  const value = entry.value.trim();
-  if (/^(1|t|true)$/i.test(value)) return true;
-  if (/^(0|f|false)$/i.test(value)) return false;
-  const taken = instead === null ? "it counts as not there" : `it counts as ${instead}`;
-  draft.invalid.push({
-    key: entry.key,
-    message: `${shown(entry.value)} is neither true nor false: ${taken}`,
-    fix: 'write "true" or "false"',
-  });
-  return instead;
 }
 
 const PROTOCOLS: Readonly<Record<string, Protocol>> = { HTTP: "http", HTTPS: "https", GRPC: "grpc", GRPCS: "grpcs" };

@@ -4,6 +4,7 @@ import type { StatusInput } from "../../../agent/api/status-report.ts";
 import type { Backend, BuiltHost, EdgeModel, Problem, Route } from "../../../agent/model/edge-model.ts";
 import { type ClientRequest, type Decision, decideRequest } from "../../../agent/model/match.ts";
 import { HTTPS_REDIRECTS } from "../../routing/cases.ts";
+import { NO_TIMES } from "../../../agent/model/ingress/times.ts";
 
 /** As without settings. */
 export const decide = (edge: EdgeModel, request: ClientRequest): Decision =>
@@ -24,6 +25,7 @@ export function route(host: string, service: string | null, more: Partial<Route>
     filters: [],
     protocol: "http",
     upstreamTls: null,
+    times: NO_TIMES,
     ...more,
   };
 }

@@ -13,6 +13,7 @@ import { Reconciler } from "../../../agent/loop/reconciler.ts";
 import type { BuiltBackends, BuiltHost, DirtyKey } from "../../../agent/model/edge-model.ts";
 import type { AppliedDocument } from "../../../agent/plan/plan-documents.ts";
 import { FakeDataPlane } from "../../fakes/data-plane.ts";
+import { NO_TIMES } from "../../../agent/model/ingress/times.ts";
 
 const quiet: Logger = { error() {}, warn() {}, info() {}, debug() {}, child: () => quiet };
 
@@ -118,6 +119,7 @@ function builtHost(name: string, wish: { closed: boolean } | undefined): BuiltHo
         filters: [],
         protocol: "http",
         upstreamTls: null,
+        times: NO_TIMES,
       },
     ],
     serverName: null,
