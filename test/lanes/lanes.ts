@@ -28,8 +28,8 @@ const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
 const TEST_DIRECTORY = join(REPOSITORY, "test");
 
-function files(folders: readonly string[], concurrency: number, fileTimeoutMs: number): NodeTests {
-  return { files: testFiles(folders), concurrency, fileTimeoutMs };
+function files(folders: readonly string[], concurrency: number, testTimeoutMs: number): NodeTests {
+  return { files: testFiles(folders), concurrency, testTimeoutMs };
 }
 
 const PURE_FOLDERS = ["unit", "golden", "arch", "scenario", "lanes"];

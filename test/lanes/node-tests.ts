@@ -12,14 +12,16 @@ export interface NodeTests {
   readonly files: readonly string[];
   /** Files at a time. Files that use a cluster or network namespaces run one at a time. */
   readonly concurrency: number;
-  /** For one file. */
-  readonly fileTimeoutMs: number;
+  /** For one test; a file that stays alive without a test is ended by quiet-limit.ts. */
+  readonly testTimeoutMs: number;
   readonly env?: Readonly<Record<string, string>>;
   /** Only count. */
   readonly quiet?: boolean;
 }
 
 const COUNTER = join(REPOSITORY, "test/lanes/count-reporter.ts");
+/** Ends a file that hangs. */
+export const QUIET_LIMIT = join(REPOSITORY, "test/lanes/quiet-limit.ts");
 const LAB = join(REPOSITORY, "test/edges/lab.sh");
 const LANE_TIMEOUT_MS = 30 * 60_000;
 
@@ -77,8 +79,9 @@ function nodeTestArguments(tests: NodeTests, counts: string): readonly string[] 
     NODE,
     "--test",
     `--test-concurrency=${tests.concurrency}`,
-    `--test-timeout=${tests.fileTimeoutMs}`,
-    "--test-force-exit", // a test that timed out may leave timers and children that keep its file alive for ever
+    `--test-timeout=${tests.testTimeoutMs}`,
+    // Not --test-force-exit: it ends a file's process before its last reports are out, and they are lost.
+    `--import=${QUIET_LIMIT}`,
     "--test-reporter=spec",
     "--test-reporter-destination=stdout",
     `--test-reporter=${COUNTER}`,
