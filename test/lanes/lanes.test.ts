@@ -50,6 +50,20 @@ test("a file that kills its process is a failure", async () => {
   assert.equal(tally.failed, 1);
 });
 
+test("a file whose process ends with 0 before its tests have run is a failure", async () => {
+  const text = 'test("ends", () => { process.exit(0); });\ntest("never runs", () => {});';
+  assert.deepEqual(await tallyOf("ended", text), { passed: 0, failed: 1, skipped: 0 });
+});
+
+test("a file whose process fails after its last test is a failure", async () => {
+  const text = 'test("passes", () => {}); process.on("exit", () => { process.exitCode = 3; });';
+  assert.deepEqual(await tallyOf("late", text), { passed: 1, failed: 1, skipped: 0 });
+});
+
+test("a file without a test is a failure", async () => {
+  assert.deepEqual(await tallyOf("empty", ""), { passed: 0, failed: 1, skipped: 0 });
+});
+
 test("a burst of short tests at the end of a file is counted to the last one", async () => {
   const text = "for (let i = 0; i < 100; i++) test(`passes ${i}`, () => {});";
   assert.deepEqual(await tallyOf("burst", text), { passed: 100, failed: 0, skipped: 0 });

@@ -1,10 +1,11 @@
 // Lanes of node:test files: on this host, in a network of their own, or inside test machines.
 
-import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { NODE, REPOSITORY, startMachine } from "../edges/machine.ts";
 import type { Suite } from "../edges/roots.ts";
+import { readReport } from "./report.ts";
 import { runProgram } from "./run-program.ts";
 import { NOTHING, type Tally } from "./tally.ts";
 
@@ -15,7 +16,7 @@ export interface NodeTests {
   /** For one test; a file that stays alive without a test is ended by quiet-limit.ts. */
   readonly testTimeoutMs: number;
   readonly env?: Readonly<Record<string, string>>;
-  /** Only count. */
+  /** Say nothing, only count. */
   readonly quiet?: boolean;
 }
 
@@ -44,7 +45,7 @@ export async function runOnHost(tests: NodeTests, place: "host" | "lab"): Promis
       show: tests.quiet !== true,
       env: tests.env ?? {},
     });
-    return readTally(counts, ok);
+    return tallyOf(tests, counts, ok);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -68,7 +69,7 @@ export async function runInMachine(tests: NodeTests, suite: Suite): Promise<Tall
       reject: false,
       timeoutMs: LANE_TIMEOUT_MS,
     });
-    return readTally(counts, result.exitCode === 0);
+    return tallyOf(tests, counts, result.exitCode === 0);
   } finally {
     await machine.stop();
   }
@@ -90,13 +91,10 @@ function nodeTestArguments(tests: NodeTests, counts: string): readonly string[] 
   ];
 }
 
-/** A run that failed without saying which test (a crash, the time limit) is one failure. */
-function readTally(file: string, ok: boolean): Tally {
-  let tally = NOTHING;
-  try {
-    tally = JSON.parse(readFileSync(file, "utf8")) as Tally; // written by count-reporter.ts
-  } catch {
-    // It ended before the summary: a failure below.
-  }
-  return ok || tally.failed > 0 ? tally : { ...tally, failed: 1 };
+function tallyOf(tests: NodeTests, counts: string, ok: boolean): Tally {
+  const text = existsSync(counts) ? readFileSync(counts, "utf8") : "";
+  const files = tests.files.map((file) => resolve(REPOSITORY, file));
+  const { tally, problems } = readReport(text, files, ok);
+  if (tests.quiet !== true) for (const problem of problems) process.stdout.write(`FAILED ${problem}\n`);
+  return tally;
 }

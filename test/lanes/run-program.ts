@@ -3,6 +3,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { onProcessEnd } from "../edges/cleanup.ts";
+import { REPOSITORY } from "../edges/machine.ts";
 
 export interface ProgramOptions {
   readonly env?: Readonly<Record<string, string>>;
@@ -21,6 +22,7 @@ export interface ProgramResult {
 export async function runProgram(argv: readonly string[], options: ProgramOptions): Promise<ProgramResult> {
   const [command = "", ...rest] = argv;
   const child = spawn(command, rest, {
+    cwd: REPOSITORY,
     detached: true,
     // NODE_TEST_CONTEXT would make an inner `node --test` believe that it is a file of an outer one.
     env: { ...process.env, NODE_TEST_CONTEXT: undefined, ...options.env },
