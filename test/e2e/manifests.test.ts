@@ -147,7 +147,7 @@ test("explain says which rule took a request, and why the others lost", async ()
 test("shared memory grows with the cluster: one reload, nothing lost, and everything serves from the new one", async () => {
   const host = "age.example.test";
   const reloads = (await edge.status()).reloads.total;
-  const prober = startProber(edge, host);
+  const prober = startProber(edge, host, "/", true);
   for (let file = 0; file < 20; file++) {
     const paths = Array.from({ length: 1000 }, (_, index) => ({
       path: `/${"long-".repeat(20)}${index}`,
