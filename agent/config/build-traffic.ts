@@ -88,7 +88,7 @@ function buildHttp({ flag, number, text, list }: Access): HttpTraffic {
   };
 }
 
-function buildProxy({ value, flag, number, list }: Access): ProxyTraffic {
+function buildProxy({ value, flag, number, text, list }: Access): ProxyTraffic {
   const keepalive = value("proxy.keepaliveConnections");
   return {
     connectTimeoutMs: number("proxy.connectTimeoutMs"),
@@ -101,6 +101,7 @@ function buildProxy({ value, flag, number, list }: Access): ProxyTraffic {
     retryOn: list("proxy.retryOn"),
     retryTries: number("proxy.retryTries"),
     retryTimeoutMs: number("proxy.retryTimeoutMs"),
+    loadBalance: text("proxy.loadBalance") as ProxyTraffic["loadBalance"], // the setting has these two
     keepaliveConnections: typeof keepalive === "number" ? keepalive : null,
     keepaliveTimeoutS: number("proxy.keepaliveTimeoutS"),
     keepaliveRequests: number("proxy.keepaliveRequests"),

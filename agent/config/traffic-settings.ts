@@ -1,34 +1,16 @@
 // Settings of the traffic of all hosts, as ingress-nginx's users know them from its ConfigMap: each with its default,
 // the name it has there, and the reason where the default differs. docs/settings.md is made of this table.
 
-import { type Counterpart, type Setting, setting, type SettingKind } from "./setting.ts";
+import { PROXY_SETTINGS } from "./proxy-settings.ts";
+import { type Setting, setting } from "./setting.ts";
+import { count, flag, kilobytes, other, same, seconds, words } from "./setting-kinds.ts";
 
-const flag = { kind: "boolean" } as const;
-const count = (min: number, max: number): SettingKind => ({ kind: "integer", min, max });
-const seconds = (min: number, max = 86_400): SettingKind => count(min, max);
-const kilobytes = count(1, 1024);
-const words = (pattern: RegExp, example: string, max = 100): SettingKind => ({
-  kind: "list",
-  of: "word",
-  pattern,
-  example,
-  min: 0,
-  max,
-});
 const MIME = /^[a-z0-9][a-z0-9!#$&^_.+-]*\/[a-z0-9*][a-z0-9!#$&^_.+-]*$/;
 const PATH = /^\/[!-~]{0,255}$/;
 const HEADER = /^[A-Za-z][A-Za-z0-9-]{0,63}$/;
 /** Debian's nginx log syntax is the operator's own text; what would end the quoted string is not. */
 const LOG_FORMAT = /^[^'\\\p{Cc}]{1,4000}$/u;
 const CIPHERS = /^[A-Za-z0-9_+:!@=.-]{1,2000}$/;
-
-/** `same`: the default is that of ingress-nginx. */
-function same(name: string, value: string): readonly Counterpart[] {
-  return [{ name, default: value, reason: null }];
-}
-function other(name: string, value: string, reason: string): readonly Counterpart[] {
-  return [{ name, default: value, reason }];
-}
 
 const COMPRESSED_TYPES = [
   "application/atom+xml",
@@ -179,85 +161,6 @@ const HTTP: readonly Setting[] = [
   }),
 ];
 
-const CONDITIONS =
-  "error timeout invalid_header http_500 http_502 http_503 http_504 http_403 http_404 http_429 non_idempotent".split(
-    " ",
-  );
-
-const PROXY: readonly Setting[] = [
-  setting("proxy.connectTimeoutMs", count(10, 300_000), "to connect to a peer", {
-    default: 5000,
-    counterparts: same("proxy-connect-timeout", "5 (seconds)"),
-  }),
-  setting("proxy.sendTimeoutS", seconds(1), "between two writes to a peer", {
-    default: 60,
-    counterparts: same("proxy-send-timeout", "60"),
-  }),
-  setting("proxy.readTimeoutS", seconds(1), "between two reads from a peer", {
-    default: 60,
-    counterparts: same("proxy-read-timeout", "60"),
-  }),
-  setting(
-    "proxy.buffering",
-    flag,
-    "take an answer from the peer as fast as it comes, and keep what the client has not read",
-    {
-      default: false,
-      counterparts: same("proxy-buffering", "off"),
-    },
-  ),
-  setting("proxy.bufferKb", kilobytes, "buffer for the headers of an answer, and size of the others", {
-    default: 4,
-    counterparts: same("proxy-buffer-size", "4k"),
-  }),
-  setting("proxy.buffers", count(2, 256), "buffers for one answer", {
-    default: 4,
-    counterparts: same("proxy-buffers-number", "4"),
-  }),
-  setting("proxy.requestBuffering", flag, "take a whole request body before a peer gets it", {
-    default: true,
-    counterparts: same("proxy-request-buffering", "on"),
-  }),
-  setting(
-    "proxy.retryOn",
-    words(new RegExp(`^(${CONDITIONS.join("|")})$`), "error"),
-    "after what the next peer is asked",
-    {
-      default: ["error", "timeout"],
-      counterparts: [...same("proxy-next-upstream", "error timeout"), ...same("retry-non-idempotent", "false")],
-    },
-  ),
-  setting("proxy.retryTries", count(1, 100), "peers that are asked for one request", {
-    default: 3,
-    counterparts: same("proxy-next-upstream-tries", "3"),
-  }),
-  setting("proxy.retryTimeoutMs", count(0, 3_600_000), "no new try after it; 0: no limit", {
-    default: 0,
-    counterparts: same("proxy-next-upstream-timeout", "0"),
-  }),
-  setting(
-    "proxy.keepaliveConnections",
-    count(1, 100_000),
-    "idle connections to peers that a worker keeps, in one upstream block",
-    {
-      nullable: true,
-      counterparts: other(
-        "upstream-keepalive-connections",
-        "320",
-        "by default half of a worker's connections: the pool is shared by all backends",
-      ),
-    },
-  ),
-  setting("proxy.keepaliveTimeoutS", seconds(1, 3600), "how long an idle one stays", {
-    default: 60,
-    counterparts: same("upstream-keepalive-timeout", "60"),
-  }),
-  setting("proxy.keepaliveRequests", count(1, 1_000_000), "requests on one connection to a peer", {
-    default: 10_000,
-    counterparts: same("upstream-keepalive-requests", "10000"),
-  }),
-];
-
 const TLS: readonly Setting[] = [
   setting("tls.protocols", words(/^TLSv1(\.[123])?$/, "TLSv1.2", 4), "versions for clients; below 1.2 `status` warns", {
     default: ["TLSv1.2", "TLSv1.3"],
@@ -392,4 +295,11 @@ const REDIRECTS: readonly Setting[] = [
 ];
 
 /** All of them, in the order of the documentation. */
-export const TRAFFIC_SETTINGS: readonly Setting[] = [...REDIRECTS, ...HTTP, ...PROXY, ...TLS, ...CLIENTS, ...LOG];
+export const TRAFFIC_SETTINGS: readonly Setting[] = [
+  ...REDIRECTS,
+  ...HTTP,
+  ...PROXY_SETTINGS,
+  ...TLS,
+  ...CLIENTS,
+  ...LOG,
+];

@@ -245,6 +245,7 @@ function makeRoute(draft: Draft, claims: Claims, claim: Claim, { slot, filters }
     protocol,
     upstreamTls: tls.upstreamTls,
     times: policy.times,
+    balance: policy.balance,
   };
 }
 
@@ -345,6 +346,7 @@ function addEdgeDefault(draft: Draft): RouteKey | null {
     filters: [],
     upstreamTls: null,
     times: NO_TIMES,
+    balance: null,
     protocol: protocolOf(
       (service === undefined ? undefined : findPort(service, defaultBackend.port))?.appProtocol ?? null,
     ),

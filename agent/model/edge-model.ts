@@ -79,7 +79,20 @@ export interface Route {
   /** What the handshake with a backend says and asks for; null: nothing, as without TLS. */
   readonly upstreamTls: UpstreamTls | null;
   readonly times: RouteTimes;
+  /** null: as the configuration has it. */
+  readonly balance: RouteBalance | null;
 }
+
+/** How a route picks its peers. */
+export type RouteBalance =
+  | { readonly by: "round_robin" }
+  /** The peer that answers sooner and has less to do (peak EWMA). */
+  | { readonly by: "ewma" }
+  /**
+   * One peer for each value of `key`: text and "$variable" in turn. `bound`: the percentage of its share of requests
+   * in flight that a peer may have before the next one is asked, 0 for no limit.
+   */
+  | { readonly by: "hash"; readonly key: readonly string[]; readonly bound: number };
 
 /** What a route says of its requests' times and tries; null: as the configuration has it. */
 export interface RouteTimes {

@@ -1,7 +1,7 @@
 // Documents: what the data plane is told, as docs/dataplane-api.md and lua/schema/document.schema.json have it.
 
 import { shortHash } from "../lib/hash.ts";
-import type { Backend, Certificate, Host, Route, ServerName } from "../model/edge-model.ts";
+import type { Backend, Certificate, Host, Route, RouteBalance, ServerName } from "../model/edge-model.ts";
 import type { VerifiedProfile } from "./files.ts";
 import type { Traffic } from "./traffic.ts";
 
@@ -42,6 +42,8 @@ export interface RouteValue {
 export type FilterValue =
   | { readonly kind: "access"; readonly allow: readonly (readonly string[])[]; readonly deny: readonly string[] }
   | { readonly kind: "app_root"; readonly path: string }
+  | { readonly kind: "balance"; readonly by: "ewma" }
+  | { readonly kind: "balance"; readonly by: "hash"; readonly key: readonly string[]; readonly bound: number }
   | { readonly kind: "rewrite"; readonly pattern: string; readonly target: string }
   | { readonly kind: "strip"; readonly prefix: string; readonly target: string }
   | { readonly kind: "upstream_tls_name"; readonly name: string };
@@ -92,7 +94,9 @@ export interface RenderedDocument {
 const INGRESS_LISTENERS = "ingress";
 
 /** What holds for all routes, by the configuration. */
-export type RouteDefaults = Pick<RouteValue, "timeouts" | "retry">;
+export interface RouteDefaults extends Pick<RouteValue, "timeouts" | "retry"> {
+  readonly loadBalance: "round_robin" | "ewma";
+}
 
 export function routeDefaults({ proxy }: Pick<Traffic, "proxy">): RouteDefaults {
   return {
@@ -102,6 +106,7 @@ export function routeDefaults({ proxy }: Pick<Traffic, "proxy">): RouteDefaults 
       read_ms: proxy.readTimeoutS * 1000,
     },
     retry: { tries: proxy.retryTries, timeout_ms: proxy.retryTimeoutMs },
+    loadBalance: proxy.loadBalance,
   };
 }
 
@@ -109,6 +114,7 @@ export function routeDefaults({ proxy }: Pick<Traffic, "proxy">): RouteDefaults 
 export const USUAL_ROUTE_DEFAULTS: RouteDefaults = {
   timeouts: { connect_ms: 5_000, send_ms: 60_000, read_ms: 60_000 },
   retry: { tries: 3, timeout_ms: 0 },
+  loadBalance: "round_robin",
 };
 
 export function renderBackend(backend: Backend): RenderedDocument {
@@ -133,14 +139,14 @@ export function renderRoute(route: Route, defaults: RouteDefaults = USUAL_ROUTE_
     profile: profileOf(route).name,
     backends: route.backend === null ? [] : [{ backend: route.backend, weight: 1 }],
     ssl_redirect: route.sslRedirect,
-    filters: filtersOf(route),
+    filters: filtersOf(route, defaults),
     closed: route.closed === null ? "" : route.closed.reason,
     ...timesOf(route, defaults),
   };
   return rendered("route", route.key, value);
 }
 
-function timesOf({ times }: Route, { timeouts, retry }: RouteDefaults): RouteDefaults {
+function timesOf({ times }: Route, { timeouts, retry }: RouteDefaults): Pick<RouteValue, "timeouts" | "retry"> {
   return {
     timeouts: {
       connect_ms: times.connectMs ?? timeouts.connect_ms,
@@ -172,8 +178,12 @@ export function profileOf({ protocol, upstreamTls }: Route): {
   return { name, verified: { name, protocol, authorities, verifyDepth: depth } };
 }
 
-function filtersOf({ filters, upstreamTls }: Route): readonly FilterValue[] {
-  return upstreamTls === null ? filters : [...filters, { kind: "upstream_tls_name", name: upstreamTls.name }];
+function filtersOf({ filters, upstreamTls, balance }: Route, { loadBalance }: RouteDefaults): readonly FilterValue[] {
+  const further: FilterValue[] = [];
+  const way: RouteBalance = balance ?? { by: loadBalance };
+  if (way.by !== "round_robin") further.push({ kind: "balance", ...way });
+  if (upstreamTls !== null) further.push({ kind: "upstream_tls_name", name: upstreamTls.name });
+  return further.length === 0 ? filters : [...filters, ...further];
 }
 
 export function renderHost(host: Host): RenderedDocument {

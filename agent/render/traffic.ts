@@ -41,6 +41,7 @@ export interface ProxyTraffic {
   readonly retryOn: readonly string[];
   readonly retryTries: number;
   readonly retryTimeoutMs: number;
+  readonly loadBalance: "round_robin" | "ewma";
   /** null: half of a worker's connections. */
   readonly keepaliveConnections: number | null;
   readonly keepaliveTimeoutS: number;

@@ -1,5 +1,6 @@
 --- The balancer phase: a peer for each try of a request.
 
+local balance = require("headgate.balance")
 local balancer = require("ngx.balancer")
 local limits = require("headgate.limits")
 local round_robin = require("headgate.pickers.round_robin")
@@ -54,6 +55,14 @@ local function connect(route, backend, index)
     end
 end
 
+local function pick(ctx, route, backend, tried)
+    local way = route.balance
+    if way then
+        return balance.choose(ctx, way, backend, tried)
+    end
+    return next_peer(backend.picker, tried)
+end
+
 -- Which peers of the backend, as it is now, this request has asked.
 local function tried_in(backend, asked)
     local tried = {}
@@ -78,7 +87,7 @@ local function retry(ctx, route)
     if not backend or backend.broken or backend.count == 0 then
         return give_up("no further try: the backend has no peers any more")
     end
-    local index = next_peer(backend.picker, tried_in(backend, asked))
+    local index = pick(ctx, route, backend, tried_in(backend, asked))
     if not index then
         -- nginx gives back a try that met a kept connection which the peer had just closed, and
         -- only so can there be more tries than peers. The connection failed then, not the peer.
@@ -86,7 +95,7 @@ local function retry(ctx, route)
             return give_up("no further try: every peer was asked")
         end
         ctx.asked = nil
-        index = next_peer(backend.picker)
+        index = pick(ctx, route, backend)
     end
     ctx.backend, ctx.index = backend, index
     return connect(route, backend, index)
@@ -107,7 +116,7 @@ function _M.balance()
             ctx.backend = current
         end
     end
-    local index = next_peer(backend.picker)
+    local index = pick(ctx, route, backend)
     ctx.tries = 1
     ctx.index = index
     local more = (route.tries < backend.count and route.tries or backend.count) - 1

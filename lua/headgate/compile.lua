@@ -42,6 +42,7 @@ function _M.backend(value, id)
         count = #addresses,
         addresses = addresses,
         ports = value.ports,
+        weights = value.weights,
         -- One block alone stands in the configuration by its name.
         upstream = _M.upstreams > 1 and ngx.crc32_short(id) % _M.upstreams .. "-headgate" or "",
         picker = round_robin.new(value.weights, random(0, 1073741823)),
@@ -79,6 +80,7 @@ function _M.route(value)
         redirects = value.ssl_redirect ~= "never",
         always_redirects = value.ssl_redirect == "always",
         filters = prepared,
+        balance = prepared and prepared.balance,
         path = value.path,
         backend = #value.backends == 1 and total > 0 and value.backends[1].backend or nil,
         choices = value.backends,

@@ -3,6 +3,7 @@
 
 local access = require("headgate.filters.access")
 local app_root = require("headgate.filters.app_root")
+local balance = require("headgate.filters.balance")
 local checks = require("headgate.checks")
 local limits = require("headgate.limits")
 local rewrite = require("headgate.filters.rewrite")
@@ -14,6 +15,7 @@ local _M = {}
 local check_list = checks.list(checks.by_kind({
     access = access.check,
     app_root = app_root.check,
+    balance = balance.check,
     rewrite = rewrite.check,
     strip = rewrite.check_strip,
     upstream_tls_name = checks.object({
@@ -24,7 +26,8 @@ local check_list = checks.list(checks.by_kind({
 
 -- What fills one place: of two filters in it one would be skipped.
 local place = {
-    app_root = "app_root", rewrite = "rewrite", strip = "rewrite", upstream_tls_name = "tls_name",
+    app_root = "app_root", balance = "balance",
+    rewrite = "rewrite", strip = "rewrite", upstream_tls_name = "tls_name",
 }
 
 --- What the filters of a route may look like.
@@ -50,6 +53,7 @@ end
 ---@class headgate.filters
 ---@field guards table[]? of headgate.filters.access
 ---@field app_root string? a Location
+---@field balance headgate.balance?
 ---@field rewrite table? of headgate.filters.rewrite
 ---@field tls_name string?
 
@@ -69,6 +73,8 @@ function _M.compile(list, regex)
             filters.guards[#filters.guards + 1] = access.new(value)
         elseif value.kind == "app_root" then
             filters.app_root = app_root.new(value)
+        elseif value.kind == "balance" then
+            filters.balance = balance.new(value)
         elseif value.kind == "rewrite" then
             local prepared, err = rewrite.new(value, regex)
             if not prepared then

@@ -1,5 +1,6 @@
 --- Counters of all workers, and their Prometheus text.
 
+local balance = require("headgate.balance")
 local limits = require("headgate.limits")
 local series = require("headgate.series")
 local store = require("headgate.store")
@@ -31,7 +32,11 @@ end
 
 --- Runs the log phase.
 function _M.log()
-    series.count(ngx.ctx.series or unrouted, ngx.status, now() - start_time())
+    local ctx = ngx.ctx
+    if ctx.taken then
+        balance.done(ctx.taken)
+    end
+    series.count(ctx.series or unrouted, ngx.status, now() - start_time())
 end
 
 --- Adds this worker's counts to those of all.

@@ -6,6 +6,7 @@ local balancer = require("headgate.balancer")
 local compile = require("headgate.compile")
 local https = require("headgate.https")
 local metrics = require("headgate.metrics")
+local peers = require("headgate.peers")
 local random = require("headgate.random")
 local regex = require("headgate.regex")
 local request = require("headgate.request")
@@ -72,6 +73,7 @@ local function tick()
     metrics.flush()
     if store.sweep() then
         metrics.sweep()
+        peers.sweep(store.backend.cache)
     end
 end
 

@@ -66,6 +66,7 @@ describe("document schema", () => {
       protocol: "http",
       upstreamTls: null,
       times: NO_TIMES,
+      balance: null,
     }),
     renderHost({
       name: "*.example.org",

@@ -68,3 +68,24 @@ export function readFlag(draft: Draft, name: string, instead: boolean | null): b
   });
   return instead;
 }
+
+interface Range {
+  readonly min: number;
+  readonly max: number;
+  readonly unit: string;
+}
+
+/** A whole number in a range; null where nothing is written, and, with a remark, where it cannot be used. */
+export function readNumber(draft: Draft, name: string, { min, max, unit }: Range): number | null {
+  const entry = first(draft, name);
+  if (entry === null) return null;
+  const value = entry.value.trim();
+  const number = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
+  if (number >= min && number <= max) return number;
+  draft.invalid.push({
+    key: entry.key,
+    message: `${shown(entry.value)} is no number from ${min} to ${max}: the configuration's value is used`,
+    fix: `write a whole number of ${unit} without a unit, like "${Math.min(max, 30)}"`,
+  });
+  return null;
+}

@@ -1,6 +1,6 @@
 // Every annotation of ingress-nginx (controller 1.15: 136 names and 2 aliases) and those of its past that still stand
-// in manifests, with what it means here. One table: a name that gets served changes its row and nothing else has to
-// know.
+// in manifests, with what it means here, and our own. One table: a name that gets served changes its row and nothing
+// else has to know.
 
 /**
  * - `restricting`: without it, requests would get through that it keeps out or slows down. Not served, or with a
@@ -33,6 +33,10 @@ const SERVED: Readonly<Record<string, AnnotationEffect>> = {
   "app-root": "plain",
   "backend-protocol": "plain",
   "force-ssl-redirect": "plain",
+  // Ours: ingress-nginx has no bound.
+  "hash-balance-factor": "plain",
+  "load-balance": "plain",
+  "upstream-hash-by": "plain",
   "proxy-connect-timeout": "plain",
   "proxy-next-upstream": "plain",
   "proxy-next-upstream-timeout": "plain",
@@ -161,10 +165,7 @@ const PLAIN: readonly (readonly [instead: string, names: string])[] = [
      temporal-redirect-code use-port-in-redirects`,
   ],
   ["the https redirect keeps the path as it is, also its last slash", "preserve-trailing-slash"],
-  [
-    "requests are balanced by round robin",
-    "load-balance upstream-hash-by upstream-hash-by-subset upstream-hash-by-subset-size",
-  ],
+  ["one peer is asked for a value, not one of several", "upstream-hash-by-subset upstream-hash-by-subset-size"],
   ["annotate the Service with `headgate.dev/endpoints: clusterIP`", "service-upstream"],
   ["copy traffic in the application", "mirror-host mirror-request-body mirror-target"],
   ["backends are asked with HTTP/1.1", "proxy-http-version"],

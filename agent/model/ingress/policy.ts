@@ -6,9 +6,10 @@
 
 import { OLD_PREFIX } from "../../objects/annotation-keys.ts";
 import { parseCidr } from "../addresses.ts";
-import type { Filter, Protocol, RouteTimes } from "../edge-model.ts";
+import type { Filter, Protocol, RouteBalance, RouteTimes } from "../edge-model.ts";
 import { parseHost } from "../hosts.ts";
 import { type Draft, draftOf, type Entry, first, readFlag, shown } from "./annotation-values.ts";
+import { readBalance } from "./balance.ts";
 import type { AnnotationRemark } from "./guards.ts";
 import { readTimes } from "./times.ts";
 
@@ -45,6 +46,8 @@ export interface Policy {
   readonly aliases: readonly string[];
   readonly access: Extract<Filter, { kind: "access" }> | null;
   readonly times: RouteTimes;
+  /** null: as the configuration has it. */
+  readonly balance: RouteBalance | null;
   /** Values that close the routes, for what they were meant to restrict is not known. */
   readonly closing: readonly AnnotationRemark[];
   /** Values that cannot be used; served as if they were not there. */
@@ -74,6 +77,7 @@ export function readPolicy(annotations: Readonly<Record<string, string>>, namesp
     aliases: readAliases(draft),
     access: readAccess(draft),
     times: readTimes(draft),
+    balance: readBalance(draft),
     closing: draft.closing,
     invalid: draft.invalid,
     unsupported: draft.unsupported,

@@ -1,7 +1,7 @@
 // How long a backend may take and how often another peer is tried: proxy-*-timeout and proxy-next-upstream*.
 
 import type { RouteTimes } from "../edge-model.ts";
-import { type Draft, first, shown } from "./annotation-values.ts";
+import { type Draft, first, readNumber, shown } from "./annotation-values.ts";
 
 const SECONDS_MAX = 86_400;
 const TRIES_MAX = 100;
@@ -39,26 +39,6 @@ export function readTimes(draft: Draft): RouteTimes {
     retryTries: isOff(draft) ? 1 : tries === 0 ? TRIES_MAX : tries,
     retryTimeoutMs: milliseconds("proxy-next-upstream-timeout", 0),
   };
-}
-
-interface Range {
-  readonly min: number;
-  readonly max: number;
-  readonly unit: string;
-}
-
-function readNumber(draft: Draft, name: string, { min, max, unit }: Range): number | null {
-  const entry = first(draft, name);
-  if (entry === null) return null;
-  const value = entry.value.trim();
-  const number = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
-  if (number >= min && number <= max) return number;
-  draft.invalid.push({
-    key: entry.key,
-    message: `${shown(entry.value)} is no number from ${min} to ${max}: the configuration's value is used`,
-    fix: `write a whole number of ${unit} without a unit, like "${Math.min(max, 30)}"`,
-  });
-  return null;
 }
 
 /** Of the conditions only "off" is of a route; the others are nginx's, for all of them. */

@@ -26,6 +26,7 @@ export function route(host: string, service: string | null, more: Partial<Route>
     protocol: "http",
     upstreamTls: null,
     times: NO_TIMES,
+    balance: null,
     ...more,
   };
 }

@@ -120,6 +120,7 @@ function builtHost(name: string, wish: { closed: boolean } | undefined): BuiltHo
         protocol: "http",
         upstreamTls: null,
         times: NO_TIMES,
+        balance: null,
       },
     ],
     serverName: null,

@@ -9,11 +9,13 @@ const PREFIX = "nginx.ingress.kubernetes.io";
 const closes = (key: string, value = "x"): boolean => readGuards(trimAnnotations({ [key]: value })).closing.length > 0;
 
 describe("the table of annotations", () => {
-  test("has the 138 names of ingress-nginx, and those of its past that restricted", () => {
+  test("has the 138 names of ingress-nginx, those of its past that restricted, and ours", () => {
+    const ours = ["hash-balance-factor"];
     const past = [...ANNOTATIONS.keys()].filter(
       (name) => name.startsWith("global-rate-limit") || name === "lua-resty-waf" || name === "secure-backends",
     );
-    assert.equal(ANNOTATIONS.size - past.length, 138);
+    for (const name of ours) assert.ok(ANNOTATIONS.has(name), name);
+    assert.equal(ANNOTATIONS.size - past.length - ours.length, 138);
     assert.equal(past.length, 6);
   });
 

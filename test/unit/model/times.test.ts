@@ -22,7 +22,7 @@ function made(annotations: Readonly<Record<string, string>>): {
   const { routes, problems } = buildHost(store, SETTINGS, "a.example");
   const [route] = routes;
   assert.ok(route !== undefined && route.closed === null);
-  const value = JSON.parse(renderRoute(route, DEFAULTS).text) as RouteValue; // our own text
+  const value = JSON.parse(renderRoute(route, { ...DEFAULTS, loadBalance: "round_robin" }).text) as RouteValue; // our own text
   const about = problems.filter(({ code }) => code === "annotation-invalid" || code === "annotation-unsupported");
   return {
     times: { timeouts: value.timeouts, retry: value.retry },

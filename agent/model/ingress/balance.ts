@@ -1,0 +1,57 @@
+// How a route picks its peers: load-balance, upstream-hash-by and headgate.dev/hash-balance-factor.
+
+import type { RouteBalance } from "../edge-model.ts";
+import { type Draft, first, readNumber, shown } from "./annotation-values.ts";
+
+const KEY_LENGTH_MAX = 1024;
+const PARTS_MAX = 32;
+const KEY_FIX = 'write nginx variables and text, like "$remote_addr" or "$host-$cookie_user"';
+
+/** What is said of it; null: nothing. A hash wins over an algorithm, as in ingress-nginx. */
+export function readBalance(draft: Draft): RouteBalance | null {
+  const by = readAlgorithm(draft);
+  const key = readHashKey(draft);
+  const factor = readNumber(draft, "hash-balance-factor", { min: 101, max: 10_000, unit: "percent" });
+  return key === null ? by : { by: "hash", key, bound: factor ?? 0 };
+}
+
+function readAlgorithm(draft: Draft): RouteBalance | null {
+  const entry = first(draft, "load-balance");
+  const value = entry?.value.trim().toLowerCase() ?? "";
+  if (entry === null || value === "") return null;
+  if (value === "round_robin" || value === "ewma") return { by: value };
+  const fix =
+    value === "ip_hash"
+      ? 'remove it, and write upstream-hash-by: "$remote_addr"'
+      : "use one of round_robin, ewma, or remove it";
+  draft.invalid.push({
+    key: entry.key,
+    message: `${shown(entry.value)} is no way to balance here: the configuration's holds`,
+    fix,
+  });
+  return null;
+}
+
+/** Text and "$variable" in turn. */
+function readHashKey(draft: Draft): readonly string[] | null {
+  const entry = first(draft, "upstream-hash-by");
+  const value = entry?.value.trim() ?? "";
+  if (entry === null || value === "") return null;
+  const parts = value.match(/\$\{\w+\}|\$\w+|[^$]+|\$/g) ?? [];
+  const fault = keyFault(value, parts);
+  if (fault !== null) {
+    draft.invalid.push({ key: entry.key, message: `${shown(value)} ${fault}: it is not used`, fix: KEY_FIX });
+    return null;
+  }
+  return parts.map((part) => (part.startsWith("$") ? `$${part.replaceAll(/[${}]/g, "").toLowerCase()}` : part));
+}
+
+function keyFault(value: string, parts: readonly string[]): string | null {
+  if (value.length > KEY_LENGTH_MAX) return `is longer than ${KEY_LENGTH_MAX} characters`;
+  if (parts.length > PARTS_MAX) return `has more than ${PARTS_MAX} parts`;
+  if (/[^ -~]/.test(value)) return "has a character that is not ASCII";
+  const variables = parts.filter((part) => part.startsWith("$"));
+  if (variables.length === 0) return "names no variable, and all requests would go to one peer";
+  const bad = variables.find((part) => !/^\$\{?[a-z]\w*\}?$/i.test(part));
+  return bad === undefined ? null : `has a "$" that begins no variable`;
+}
