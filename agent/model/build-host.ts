@@ -177,6 +177,7 @@ function expressionOf(draft: Draft, claim: Claim): ParsedExpression | null {
 /** Guards first, then what ends here, then what changes the path. */
 function filtersOf(policy: Policy, claim: Claim | null, expression: ParsedExpression | null): readonly Filter[] {
   const filters: Filter[] = policy.access === null ? [] : [policy.access];
+  if (policy.redirect !== null) filters.push(policy.redirect);
   if (claim === null) return filters;
   if (policy.appRoot !== null) filters.push({ kind: "app_root", path: policy.appRoot });
   const { rewrite } = policy;

@@ -57,6 +57,8 @@ export type Filter =
   | { readonly kind: "access"; readonly allow: readonly (readonly string[])[]; readonly deny: readonly string[] }
   /** 302 from exactly "/" to this path. */
   | { readonly kind: "app_root"; readonly path: string }
+  /** Every request is sent to `location`: text and "$variable" in turn. */
+  | { readonly kind: "redirect"; readonly code: 301 | 302 | 303 | 307 | 308; readonly location: readonly string[] }
   /** The path becomes `target`, with $1 to $9 from the match of `pattern`. */
   | { readonly kind: "rewrite"; readonly pattern: string; readonly target: string }
   /** `prefix` at the start of the path becomes `target`, the rest stays. */

@@ -32,3 +32,25 @@ function stripped(path: string, prefix: string, target: string): string {
   const base = target.endsWith("/") ? target.slice(0, -1) : target;
   return rest === "" ? target : `${base}${rest}`;
 }
+
+/** Where a request is sent; the same text as lua/headgate/filters/redirect.lua gives. */
+export function redirectLocation(
+  { location }: Extract<Filter, { kind: "redirect" }>,
+  { secure, target }: { readonly secure: boolean; readonly target: string },
+  { host, path }: { readonly host: string; readonly path: string },
+): string {
+  const question = target.indexOf("?");
+  const query = question < 0 ? "" : target.slice(question + 1);
+  const values: Readonly<Record<string, string>> = {
+    $scheme: secure ? "https" : "http",
+    $host: host,
+    $request_uri: target,
+    $uri: encodeURI(path).replaceAll(/[?#[\]]/g, encodeURIComponent),
+    $args: query,
+    $query_string: query,
+    $is_args: query === "" ? "" : "?",
+  };
+  const url = location.map((part) => (part.startsWith("$") ? (values[part] ?? "") : part)).join("");
+  // What is no part of a URI is escaped, what is an escape stays.
+  return url.replaceAll(/%(?![0-9a-f]{2})|[^\w\-.~:/?#%[\]@!$&'()*+,;=]/giu, (text) => encodeURIComponent(text));
+}

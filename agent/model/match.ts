@@ -4,7 +4,7 @@
 import { type ObjectRef, refText } from "../objects/objects.ts";
 import type { BuiltHost, EdgeModel, Host, MatchType, Route, RouteKey } from "./edge-model.ts";
 import { expressionMatches } from "./expressions.ts";
-import { isAllowed, rewrittenPath } from "./filters.ts";
+import { isAllowed, redirectLocation, rewrittenPath } from "./filters.ts";
 import { ANY_HOST, requestHost, wildcardOf } from "./hosts.ts";
 import { decodePath, normaliseRequestPath, otherReadings, strictPath } from "./paths.ts";
 
@@ -104,9 +104,9 @@ export type RedirectCode = 301 | 302 | 307 | 308;
 /** What the client gets: 200 stands for whatever the backend answers. */
 export interface Decision {
   readonly match: Match;
-  readonly status: 200 | RedirectCode | 400 | 403 | 404 | 503;
+  readonly status: 200 | 303 | RedirectCode | 400 | 403 | 404 | 503;
   readonly reason: string;
-  /** Of a redirect: "https" for the same URL there, else the path. */
+  /** Of a redirect: "https" for the same URL there, else the value of the header. */
   readonly location: string | null;
   /** The path that the backend is asked for, decoded, where a filter changes it; else null. */
   readonly rewritten: string | null;
@@ -134,6 +134,8 @@ export function decideRequest(
     if (filter.kind !== "access" || request.client === null) continue;
     if (!isAllowed(filter, request.client)) return answer(403, `${request.client} is not let through by its lists`);
   }
+  const redirect = route.filters.find((filter) => filter.kind === "redirect");
+  if (redirect !== undefined) return answer(redirect.code, "redirect", redirectLocation(redirect, request, match));
   const staysOnHttp = noRedirectPaths.some((prefix) => path.startsWith(prefix));
   if (!request.secure && route.sslRedirect !== "never" && !staysOnHttp) {
     const serverName = serverNameOf(model.hosts, host);

@@ -44,6 +44,7 @@ export type FilterValue =
   | { readonly kind: "app_root"; readonly path: string }
   | { readonly kind: "balance"; readonly by: "ewma" }
   | { readonly kind: "balance"; readonly by: "hash"; readonly key: readonly string[]; readonly bound: number }
+  | { readonly kind: "redirect"; readonly code: 301 | 302 | 303 | 307 | 308; readonly location: readonly string[] }
   | { readonly kind: "rewrite"; readonly pattern: string; readonly target: string }
   | { readonly kind: "strip"; readonly prefix: string; readonly target: string }
   | { readonly kind: "upstream_tls_name"; readonly name: string };

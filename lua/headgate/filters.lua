@@ -6,6 +6,7 @@ local app_root = require("headgate.filters.app_root")
 local balance = require("headgate.filters.balance")
 local checks = require("headgate.checks")
 local limits = require("headgate.limits")
+local redirect = require("headgate.filters.redirect")
 local rewrite = require("headgate.filters.rewrite")
 
 local ipairs = ipairs
@@ -16,6 +17,7 @@ local check_list = checks.list(checks.by_kind({
     access = access.check,
     app_root = app_root.check,
     balance = balance.check,
+    redirect = redirect.check,
     rewrite = rewrite.check,
     strip = rewrite.check_strip,
     upstream_tls_name = checks.object({
@@ -26,7 +28,7 @@ local check_list = checks.list(checks.by_kind({
 
 -- What fills one place: of two filters in it one would be skipped.
 local place = {
-    app_root = "app_root", balance = "balance",
+    app_root = "app_root", balance = "balance", redirect = "redirect",
     rewrite = "rewrite", strip = "rewrite", upstream_tls_name = "tls_name",
 }
 
@@ -54,6 +56,7 @@ end
 ---@field guards table[]? of headgate.filters.access
 ---@field app_root string? a Location
 ---@field balance headgate.balance?
+---@field redirect headgate.redirect?
 ---@field rewrite table? of headgate.filters.rewrite
 ---@field tls_name string?
 
@@ -75,6 +78,8 @@ function _M.compile(list, regex)
             filters.app_root = app_root.new(value)
         elseif value.kind == "balance" then
             filters.balance = balance.new(value)
+        elseif value.kind == "redirect" then
+            filters.redirect = redirect.new(value)
         elseif value.kind == "rewrite" then
             local prepared, err = rewrite.new(value, regex)
             if not prepared then

@@ -55,6 +55,8 @@ local function is_secure(as)
     return var.https == "on"
 end
 
+_M.is_secure = is_secure
+
 local function stays_on_http(path)
     for _, prefix in ipairs(_M.no_redirect_paths) do
         if sub(path, 1, #prefix) == prefix then

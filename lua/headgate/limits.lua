@@ -23,6 +23,7 @@ local _M = {
     route_filters_max = 16,
     access_networks_max = 5000,
     hash_parts_max = 32,
+    redirect_parts_max = 32,
     hash_bound_max = 10000,
     backend_peers_max = 10000,
     weight_max = 100,

@@ -6,6 +6,7 @@ local access = require("headgate.filters.access")
 local https = require("headgate.https")
 local networks = require("headgate.networks")
 local paths = require("headgate.paths")
+local redirect = require("headgate.filters.redirect")
 local rewrite = require("headgate.filters.rewrite")
 local router = require("headgate.router")
 local store = require("headgate.store")
@@ -259,6 +260,12 @@ function _M.decide(name, path, uri, as)
     status, reason = own_answer(route, as)
     if status then
         return nil, status, reason, route
+    end
+    local sent_on = route.filters and route.filters.redirect
+    if sent_on then
+        local scheme = https.is_secure(as) and "https" or "http"
+        local about = { scheme = scheme, host = name, path = path, uri = uri }
+        return nil, sent_on.code, redirect.location(sent_on, about), route
     end
     if https.wants(route, path, as)
         and (route.always_redirects or https.has_certificate(name, host, exact, seen))

@@ -26,7 +26,7 @@ import { Store } from "../../agent/store/store.ts";
 export interface RoutingExpectation {
   readonly ingress?: string | null;
   readonly path?: string;
-  readonly status: 200 | 302 | 308 | 400 | 403 | 404 | 503;
+  readonly status: 200 | 301 | 302 | 307 | 308 | 400 | 403 | 404 | 503;
   /** The path (with query) that the backend is asked for, where it is not the client's; encoded. */
   readonly sent?: string;
   /** Location of a redirect. */

@@ -36,6 +36,8 @@ const SERVED: Readonly<Record<string, AnnotationEffect>> = {
   // Ours: ingress-nginx has no bound.
   "hash-balance-factor": "plain",
   "load-balance": "plain",
+  "permanent-redirect": "plain",
+  "permanent-redirect-code": "plain",
   "upstream-hash-by": "plain",
   "proxy-connect-timeout": "plain",
   "proxy-next-upstream": "plain",
@@ -54,6 +56,8 @@ const SERVED: Readonly<Record<string, AnnotationEffect>> = {
   "secure-backends": "plain",
   "server-alias": "plain",
   "ssl-redirect": "plain",
+  "temporal-redirect": "plain",
+  "temporal-redirect-code": "plain",
   "use-regex": "plain",
 };
 
@@ -159,11 +163,7 @@ const PLAIN: readonly (readonly [instead: string, names: string])[] = [
     "enable-opentelemetry opentelemetry-operation-name opentelemetry-trust-incoming-span",
   ],
   ["put a web server that speaks HTTP before the FastCGI program", "fastcgi-index fastcgi-params-configmap"],
-  [
-    REDIRECTS,
-    `from-to-www-redirect permanent-redirect permanent-redirect-code relative-redirects temporal-redirect
-     temporal-redirect-code use-port-in-redirects`,
-  ],
+  [REDIRECTS, "from-to-www-redirect relative-redirects use-port-in-redirects"],
   ["the https redirect keeps the path as it is, also its last slash", "preserve-trailing-slash"],
   ["one peer is asked for a value, not one of several", "upstream-hash-by-subset upstream-hash-by-subset-size"],
   ["annotate the Service with `headgate.dev/endpoints: clusterIP`", "service-upstream"],

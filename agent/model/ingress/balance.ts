@@ -2,6 +2,7 @@
 
 import type { RouteBalance } from "../edge-model.ts";
 import { type Draft, first, readNumber, shown } from "./annotation-values.ts";
+import { textAndVariables } from "./text-and-variables.ts";
 
 const KEY_LENGTH_MAX = 1024;
 const PARTS_MAX = 32;
@@ -37,13 +38,13 @@ function readHashKey(draft: Draft): readonly string[] | null {
   const entry = first(draft, "upstream-hash-by");
   const value = entry?.value.trim() ?? "";
   if (entry === null || value === "") return null;
-  const parts = value.match(/\$\{\w+\}|\$\w+|[^$]+|\$/g) ?? [];
+  const parts = textAndVariables(value);
   const fault = keyFault(value, parts);
   if (fault !== null) {
     draft.invalid.push({ key: entry.key, message: `${shown(value)} ${fault}: it is not used`, fix: KEY_FIX });
     return null;
   }
-  return parts.map((part) => (part.startsWith("$") ? `$${part.replaceAll(/[${}]/g, "").toLowerCase()}` : part));
+  return parts;
 }
 
 function keyFault(value: string, parts: readonly string[]): string | null {
@@ -52,6 +53,6 @@ function keyFault(value: string, parts: readonly string[]): string | null {
   if (/[^ -~]/.test(value)) return "has a character that is not ASCII";
   const variables = parts.filter((part) => part.startsWith("$"));
   if (variables.length === 0) return "names no variable, and all requests would go to one peer";
-  const bad = variables.find((part) => !/^\$\{?[a-z]\w*\}?$/i.test(part));
+  const bad = variables.find((part) => !/^\$[a-z]\w*$/.test(part));
   return bad === undefined ? null : `has a "$" that begins no variable`;
 }

@@ -11,6 +11,7 @@ import { parseHost } from "../hosts.ts";
 import { type Draft, draftOf, type Entry, first, readFlag, shown } from "./annotation-values.ts";
 import { readBalance } from "./balance.ts";
 import type { AnnotationRemark } from "./guards.ts";
+import { readRedirect } from "./redirect.ts";
 import { readTimes } from "./times.ts";
 
 export interface Rewrite {
@@ -40,6 +41,7 @@ export interface Policy {
   readonly rewrite: Rewrite | null;
   /** proxy-ssl-*: what the handshake with backends that speak TLS says; null: nothing is asked for. */
   readonly upstreamTls: UpstreamTlsWish | null;
+  readonly redirect: Extract<Filter, { kind: "redirect" }> | null;
   /** null: none. */
   readonly appRoot: string | null;
   /** Host names, in the order of the annotation. */
@@ -73,6 +75,7 @@ export function readPolicy(annotations: Readonly<Record<string, string>>, namesp
     useRegex: readFlag(draft, "use-regex", null) ?? false,
     rewrite: readRewrite(draft),
     upstreamTls: readUpstreamTls(draft, namespace),
+    redirect: readRedirect(draft),
     appRoot: readAppRoot(draft),
     aliases: readAliases(draft),
     access: readAccess(draft),
