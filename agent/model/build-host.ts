@@ -178,6 +178,7 @@ function expressionOf(draft: Draft, claim: Claim): ParsedExpression | null {
 function filtersOf(policy: Policy, claim: Claim | null, expression: ParsedExpression | null): readonly Filter[] {
   const filters: Filter[] = policy.access === null ? [] : [policy.access];
   if (policy.redirect !== null) filters.push(policy.redirect);
+  if (policy.cors !== null) filters.push(policy.cors);
   if (claim === null) return filters;
   if (policy.appRoot !== null) filters.push({ kind: "app_root", path: policy.appRoot });
   const { rewrite } = policy;

@@ -57,6 +57,17 @@ export type Filter =
   | { readonly kind: "access"; readonly allow: readonly (readonly string[])[]; readonly deny: readonly string[] }
   /** 302 from exactly "/" to this path. */
   | { readonly kind: "app_root"; readonly path: string }
+  /** Pages of these origins may read answers; a "*" in one stands for a label, alone for all. */
+  | {
+      readonly kind: "cors";
+      readonly origins: readonly string[];
+      /** Values of the headers of a preflight's answer; "" for none. */
+      readonly methods: string;
+      readonly headers: string;
+      readonly expose: string;
+      readonly credentials: boolean;
+      readonly maxAgeS: number;
+    }
   /** Every request is sent to `location`: text and "$variable" in turn. */
   | { readonly kind: "redirect"; readonly code: 301 | 302 | 303 | 307 | 308; readonly location: readonly string[] }
   /** The path becomes `target`, with $1 to $9 from the match of `pattern`. */

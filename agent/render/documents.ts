@@ -1,7 +1,7 @@
 // Documents: what the data plane is told, as docs/dataplane-api.md and lua/schema/document.schema.json have it.
 
 import { shortHash } from "../lib/hash.ts";
-import type { Backend, Certificate, Host, Route, RouteBalance, ServerName } from "../model/edge-model.ts";
+import type { Backend, Certificate, Filter, Host, Route, RouteBalance, ServerName } from "../model/edge-model.ts";
 import type { VerifiedProfile } from "./files.ts";
 import type { Traffic } from "./traffic.ts";
 
@@ -44,6 +44,15 @@ export type FilterValue =
   | { readonly kind: "app_root"; readonly path: string }
   | { readonly kind: "balance"; readonly by: "ewma" }
   | { readonly kind: "balance"; readonly by: "hash"; readonly key: readonly string[]; readonly bound: number }
+  | {
+      readonly kind: "cors";
+      readonly origins: readonly string[];
+      readonly methods: string;
+      readonly headers: string;
+      readonly expose: string;
+      readonly credentials: boolean;
+      readonly max_age_s: number;
+    }
   | { readonly kind: "redirect"; readonly code: 301 | 302 | 303 | 307 | 308; readonly location: readonly string[] }
   | { readonly kind: "rewrite"; readonly pattern: string; readonly target: string }
   | { readonly kind: "strip"; readonly prefix: string; readonly target: string }
@@ -180,11 +189,17 @@ export function profileOf({ protocol, upstreamTls }: Route): {
 }
 
 function filtersOf({ filters, upstreamTls, balance }: Route, { loadBalance }: RouteDefaults): readonly FilterValue[] {
-  const further: FilterValue[] = [];
+  const written = filters.map(filterValue);
   const way: RouteBalance = balance ?? { by: loadBalance };
-  if (way.by !== "round_robin") further.push({ kind: "balance", ...way });
-  if (upstreamTls !== null) further.push({ kind: "upstream_tls_name", name: upstreamTls.name });
-  return further.length === 0 ? filters : [...filters, ...further];
+  if (way.by !== "round_robin") written.push({ kind: "balance", ...way });
+  if (upstreamTls !== null) written.push({ kind: "upstream_tls_name", name: upstreamTls.name });
+  return written;
+}
+
+function filterValue(filter: Filter): FilterValue {
+  if (filter.kind !== "cors") return filter;
+  const { maxAgeS, ...same } = filter;
+  return { ...same, max_age_s: maxAgeS };
 }
 
 export function renderHost(host: Host): RenderedDocument {

@@ -4,6 +4,8 @@
 -- that a proxy in front of us shares among its clients, a backend could answer requests of other
 -- hosts.
 
+local cors = require("headgate.filters.cors")
+
 local ngx = ngx
 local var = ngx.var
 
@@ -11,10 +13,27 @@ local HTTP_CLOSE = 444
 
 local _M = {}
 
---- Runs the phase: 502 for an answer that is no final one, but for a switch to websocket.
+-- Over what the backend says of it, for the owner of the Ingress has the last word.
+local function share(ctx, rules)
+    local header = ngx.header
+    if ctx.origin then
+        cors.mark(rules, ctx.origin, header)
+    end
+    if not rules.any then
+        cors.vary(header)
+    end
+end
+
+--- Runs the phase: marks what pages of other origins may read, and answers 502 for what is no final
+-- answer, but for a switch to websocket.
 function _M.filter()
     local status = ngx.status
     if status >= 200 or (status == 101 and var.hg_upgrade == "websocket") then
+        local ctx = ngx.ctx
+        local rules = ctx.cors
+        if rules then
+            share(ctx, rules)
+        end
         return
     end
     if status >= 100 then

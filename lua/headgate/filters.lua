@@ -5,6 +5,7 @@ local access = require("headgate.filters.access")
 local app_root = require("headgate.filters.app_root")
 local balance = require("headgate.filters.balance")
 local checks = require("headgate.checks")
+local cors = require("headgate.filters.cors")
 local limits = require("headgate.limits")
 local redirect = require("headgate.filters.redirect")
 local rewrite = require("headgate.filters.rewrite")
@@ -17,6 +18,7 @@ local check_list = checks.list(checks.by_kind({
     access = access.check,
     app_root = app_root.check,
     balance = balance.check,
+    cors = cors.check,
     redirect = redirect.check,
     rewrite = rewrite.check,
     strip = rewrite.check_strip,
@@ -28,7 +30,7 @@ local check_list = checks.list(checks.by_kind({
 
 -- What fills one place: of two filters in it one would be skipped.
 local place = {
-    app_root = "app_root", balance = "balance", redirect = "redirect",
+    app_root = "app_root", balance = "balance", cors = "cors", redirect = "redirect",
     rewrite = "rewrite", strip = "rewrite", upstream_tls_name = "tls_name",
 }
 
@@ -56,6 +58,7 @@ end
 ---@field guards table[]? of headgate.filters.access
 ---@field app_root string? a Location
 ---@field balance headgate.balance?
+---@field cors headgate.cors?
 ---@field redirect headgate.redirect?
 ---@field rewrite table? of headgate.filters.rewrite
 ---@field tls_name string?
@@ -78,6 +81,8 @@ function _M.compile(list, regex)
             filters.app_root = app_root.new(value)
         elseif value.kind == "balance" then
             filters.balance = balance.new(value)
+        elseif value.kind == "cors" then
+            filters.cors = cors.new(value)
         elseif value.kind == "redirect" then
             filters.redirect = redirect.new(value)
         elseif value.kind == "rewrite" then

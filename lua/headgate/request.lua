@@ -3,6 +3,7 @@
 -- client that asks for a profile's own path is routed like any other.
 
 local access = require("headgate.filters.access")
+local cors = require("headgate.filters.cors")
 local https = require("headgate.https")
 local networks = require("headgate.networks")
 local paths = require("headgate.paths")
@@ -311,6 +312,25 @@ local function set_grpc_path(path, uri, sent)
     ngx.req.set_uri_args(question and sub(sent, question + 1) or "")
 end
 
+-- Which pages may read the answer; 204 where a browser only asks that (a preflight).
+local function share(ctx, rules)
+    ctx.cors = rules
+    local origin = var.http_origin
+    if not origin or not cors.allows(rules, origin) then
+        return
+    end
+    ctx.origin = origin
+    if var.request_method == "OPTIONS" then
+        local header = ngx.header
+        cors.mark(rules, origin, header)
+        cors.permit(rules, header)
+        if not rules.any then
+            cors.vary(header)
+        end
+        return 204
+    end
+end
+
 local function handle(ctx)
     local name, raw_name, uri = var.host, var.http_host, var.request_uri
     if raw_name ~= name and (not raw_name or paths.host_of(raw_name) ~= name) then
@@ -338,6 +358,9 @@ local function handle(ctx)
     ctx.series = route.series
     ctx.backend = backend
     ctx.at = now()
+    if _M.access_log then
+        var.hg_route = route.label
+    end
     if route.grpc then
         set_grpc_path(path, uri, sent)
     else
@@ -347,8 +370,8 @@ local function handle(ctx)
     if filters and filters.tls_name then
         var.hg_tls_name = filters.tls_name
     end
-    if _M.access_log then
-        var.hg_route = route.label
+    if filters and filters.cors then
+        return share(ctx, filters.cors), "a preflight"
     end
 end
 

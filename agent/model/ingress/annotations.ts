@@ -31,6 +31,13 @@ const SERVED: Readonly<Record<string, AnnotationEffect>> = {
   "whitelist-source-range": "restricting",
   "denylist-source-range": "restricting",
   "app-root": "plain",
+  "cors-allow-credentials": "plain",
+  "cors-allow-headers": "plain",
+  "cors-allow-methods": "plain",
+  "cors-allow-origin": "plain",
+  "cors-expose-headers": "plain",
+  "cors-max-age": "plain",
+  "enable-cors": "plain",
   "backend-protocol": "plain",
   "force-ssl-redirect": "plain",
   // Ours: ingress-nginx has no bound.
@@ -149,9 +156,8 @@ const PLAIN: readonly (readonly [instead: string, names: string])[] = [
   ],
   [
     HEADERS,
-    `connection-proxy-header cors-allow-credentials cors-allow-headers cors-allow-methods cors-allow-origin
-     cors-expose-headers cors-max-age custom-headers enable-cors proxy-cookie-domain proxy-cookie-path
-     proxy-redirect-from proxy-redirect-to upstream-vhost x-forwarded-prefix http2-push-preload`,
+    `connection-proxy-header custom-headers proxy-cookie-domain proxy-cookie-path proxy-redirect-from
+     proxy-redirect-to upstream-vhost x-forwarded-prefix http2-push-preload`,
   ],
   ["let the application answer its own errors", "custom-http-errors default-backend disable-proxy-intercept-errors"],
   [

@@ -10,6 +10,7 @@ import type { Filter, Protocol, RouteBalance, RouteTimes } from "../edge-model.t
 import { parseHost } from "../hosts.ts";
 import { type Draft, draftOf, type Entry, first, readFlag, shown } from "./annotation-values.ts";
 import { readBalance } from "./balance.ts";
+import { readCors } from "./cors.ts";
 import type { AnnotationRemark } from "./guards.ts";
 import { readRedirect } from "./redirect.ts";
 import { readTimes } from "./times.ts";
@@ -42,6 +43,7 @@ export interface Policy {
   /** proxy-ssl-*: what the handshake with backends that speak TLS says; null: nothing is asked for. */
   readonly upstreamTls: UpstreamTlsWish | null;
   readonly redirect: Extract<Filter, { kind: "redirect" }> | null;
+  readonly cors: Extract<Filter, { kind: "cors" }> | null;
   /** null: none. */
   readonly appRoot: string | null;
   /** Host names, in the order of the annotation. */
@@ -76,6 +78,7 @@ export function readPolicy(annotations: Readonly<Record<string, string>>, namesp
     rewrite: readRewrite(draft),
     upstreamTls: readUpstreamTls(draft, namespace),
     redirect: readRedirect(draft),
+    cors: readCors(draft),
     appRoot: readAppRoot(draft),
     aliases: readAliases(draft),
     access: readAccess(draft),
