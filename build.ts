@@ -2,6 +2,7 @@
 // Out: dist/agent.js, dist/cli.js and what the CLI loads when a command needs it, with source maps, not minified: a
 // stack trace from an edge must be readable.
 
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { build, type BuildOptions, type Plugin } from "esbuild";
 
@@ -47,6 +48,25 @@ const loadApart: Plugin = {
 const REQUIRE =
   'import { createRequire as headgateRequire } from "node:module"; const require = headgateRequire(import.meta.url);';
 
+const escaped = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+
+/**
+ * One character above U+00FF makes V8 hold a whole bundle with two bytes for each character. esbuild escapes those of
+ * the code; what comes through stands in comments of packages.
+ */
+const onlyAscii: Plugin = {
+  name: "only-ascii",
+  setup: (bundle) => {
+    bundle.onEnd(async ({ metafile }) => {
+      for (const output of Object.keys(metafile?.outputs ?? {}).filter((name) => name.endsWith(".js"))) {
+        const file = join(ROOT, output);
+        const text = await readFile(file, "utf8");
+        await writeFile(file, text.replaceAll(/[^\0-\x7f]/g, escaped));
+      }
+    });
+  },
+};
+
 const COMMON: BuildOptions = {
   absWorkingDir: ROOT,
   bundle: true,
@@ -58,12 +78,12 @@ const COMMON: BuildOptions = {
   minify: false,
   legalComments: "linked",
   logLevel: "warning",
-  plugins: [stubUnused],
+  plugins: [stubUnused, onlyAscii],
 };
 
 const results = await Promise.all([
   build({ ...COMMON, entryPoints: { agent: "agent/main.ts" }, banner: { js: REQUIRE }, metafile: true }),
-  build({ ...COMMON, entryPoints: { cli: "agent/cli.ts" }, metafile: true, plugins: [loadApart] }),
+  build({ ...COMMON, entryPoints: { cli: "agent/cli.ts" }, metafile: true, plugins: [loadApart, onlyAscii] }),
   // What `lint`, `plan` and `diff` load when they run is apart from what `status` loads.
   build({ ...COMMON, entryPoints: APART, banner: { js: REQUIRE }, metafile: true }),
 ]);

@@ -20,6 +20,13 @@ test("the CLI's bundle holds nothing that only the agent needs", () => {
   assert.deepEqual(foreign, []);
 });
 
+test("bundles are ASCII, so that V8 holds a byte for each character", () => {
+  for (const name of ["agent", "cli", "cli-lint", "cli-manifests"]) {
+    const found = /[^\0-\x7f]/.exec(readFileSync(join(REPOSITORY, "dist", `${name}.js`), "utf8"));
+    assert.equal(found, null, name);
+  }
+});
+
 test("what lint and plan load is apart, and whole", () => {
   const cli = readFileSync(join(REPOSITORY, "dist/cli.js"), "utf8");
   const loaded = [...cli.matchAll(/\bimport\("([^"]+)"\)/g)].map(([, name = ""]) => name).filter(isOurs);
