@@ -339,8 +339,8 @@ export class Edge {
   }
 
   #takeSnapshot(generation: number): Snapshot {
-    const documents = [...this.documents.applied.values()].flatMap((document) =>
-      document.text === null ? [] : [{ ...document, text: document.text }],
+    const documents = [...this.documents.applied.values()].filter(
+      (document): document is typeof document & { readonly text: string } => document.text !== null,
     );
     return { generation, savedAt: now(), documents, objects: this.store.objects() };
   }

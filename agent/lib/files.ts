@@ -1,6 +1,6 @@
 // Writing files so that a reader, or a crash, never sees half of one.
 
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 
 export interface WriteOptions {
@@ -11,9 +11,14 @@ export interface WriteOptions {
 }
 
 /** Writes beside the target, then renames over it. Creates the folder. Throws what the file system throws. */
-export async function writeFileAtomic(
+export function writeFileAtomic(path: string, content: string | Uint8Array, options: WriteOptions = {}): Promise<void> {
+  return fillFileAtomic(path, (file) => file.writeFile(content), options);
+}
+
+/** The same, where `fill` writes the content: one that need not be in memory as a whole. */
+export async function fillFileAtomic(
   path: string,
-  content: string | Uint8Array,
+  fill: (file: FileHandle) => Promise<void>,
   options: WriteOptions = {},
 ): Promise<void> {
   const temporary = `${path}.tmp-${process.pid}`;
@@ -21,7 +26,7 @@ export async function writeFileAtomic(
   try {
     const handle = await open(temporary, "w", options.mode ?? 0o640);
     try {
-      await handle.writeFile(content);
+      await fill(handle);
       if (options.sync ?? true) await handle.sync();
     } finally {
       await handle.close();

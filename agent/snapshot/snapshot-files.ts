@@ -4,11 +4,10 @@
 
 import { readFile, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { setImmediate as yieldToEvents } from "node:timers/promises";
 import { crc32 } from "node:zlib";
 import * as z from "zod/mini";
 import { AgentError, errorText } from "../lib/errors.ts";
-import { readFileIfThere, writeFileAtomic } from "../lib/files.ts";
+import { fillFileAtomic, readFileIfThere, writeFileAtomic } from "../lib/files.ts";
 import type { KubernetesObject } from "../objects/objects.ts";
 import { type DocumentKind, SCHEMA } from "../render/documents.ts";
 
@@ -35,8 +34,10 @@ export interface LoadedSnapshot {
   readonly damaged: readonly string[];
 }
 
-/** Values are turned to text in pieces of this many, so that a large snapshot delays no push. */
+/** Written in pieces of this many values, so that a large snapshot delays no push and is nowhere whole in memory. */
 const PIECE_ITEMS = 200;
+/** Room for the header, which is written last: it has the checksum of all that follows. */
+const HEADER_BYTES = 128;
 
 const manifestSchema = z.object({
   current: z.number(),
@@ -89,14 +90,13 @@ export async function loadSnapshot(folder: string): Promise<LoadedSnapshot> {
 export async function saveSnapshot(folder: string, snapshot: Snapshot, policyFloor: number): Promise<void> {
   try {
     const before = await readManifest(folder).catch(() => null);
-    const documents = await encodeLines(snapshot.documents, encodeDocument);
-    const objects = await encodeLines(snapshot.objects, (object) => JSON.stringify(object));
-    await writeFileAtomic(documentsPath(folder, snapshot.generation), withHeader(snapshot, documents));
-    await writeFileAtomic(objectsPath(folder, snapshot.generation), withHeader(snapshot, objects));
-    const previous = before === null || before.current === snapshot.generation ? null : before.current;
-    const manifest: Manifest = { current: snapshot.generation, previous, policy_floor: policyFloor };
+    const { generation } = snapshot;
+    await writeLines(documentsPath(folder, generation), snapshot, snapshot.documents, encodeDocument);
+    await writeLines(objectsPath(folder, generation), snapshot, snapshot.objects, (object) => JSON.stringify(object));
+    const previous = before === null || before.current === generation ? null : before.current;
+    const manifest: Manifest = { current: generation, previous, policy_floor: policyFloor };
     await writeFileAtomic(join(folder, "manifest.json"), `${JSON.stringify(manifest)}\n`);
-    await dropOthers(folder, new Set([snapshot.generation, previous]));
+    await dropOthers(folder, new Set([generation, previous]));
   } catch (error) {
     throw new AgentError("state-unwritable", `cannot write the snapshot: ${folder}: ${errorText(error)}`, {
       cause: error,
@@ -145,7 +145,7 @@ async function readLines(path: string, generation: number): Promise<{ savedAt: n
   if (header.schema > SCHEMA) {
     throw new AgentError("snapshot-damaged", `snapshot is of a newer version: ${path}: schema ${header.schema}`);
   }
-  if (header.generation !== generation || checksum(body) !== header.crc32) {
+  if (header.generation !== generation || hex(crc32(body)) !== header.crc32) {
     throw new AgentError("snapshot-damaged", `snapshot is damaged: ${path}: its checksum does not match`);
   }
   const lines = body.toString("utf8").split("\n");
@@ -153,19 +153,8 @@ async function readLines(path: string, generation: number): Promise<{ savedAt: n
   return { savedAt: header.saved_at, lines };
 }
 
-function withHeader(snapshot: Snapshot, body: { readonly bytes: Buffer; readonly lines: number }): Buffer {
-  const header = {
-    schema: SCHEMA,
-    generation: snapshot.generation,
-    lines: body.lines,
-    crc32: checksum(body.bytes),
-    saved_at: snapshot.savedAt,
-  };
-  return Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), body.bytes]);
-}
-
-function checksum(bytes: Uint8Array): string {
-  return crc32(bytes).toString(16).padStart(8, "0");
+function hex(sum: number): string {
+  return sum.toString(16).padStart(8, "0");
 }
 
 function encodeDocument(document: SnapshotDocument): string {
@@ -174,17 +163,28 @@ function encodeDocument(document: SnapshotDocument): string {
   return `{"kind":${kind},"key":${key},"generation":${document.generation},"schema":${SCHEMA},"value":${document.text}}`;
 }
 
-async function encodeLines<T>(
+async function writeLines<T>(
+  path: string,
+  { generation, savedAt }: Snapshot,
   items: readonly T[],
   encode: (item: T) => string,
-): Promise<{ bytes: Buffer; lines: number }> {
-  const pieces: Buffer[] = [];
-  for (let start = 0; start < items.length; start += PIECE_ITEMS) {
-    const piece = items.slice(start, start + PIECE_ITEMS);
-    pieces.push(Buffer.from(piece.map((item) => `${encode(item)}\n`).join("")));
-    await yieldToEvents();
-  }
-  return { bytes: Buffer.concat(pieces), lines: items.length };
+): Promise<void> {
+  await fillFileAtomic(path, async (file) => {
+    await file.writeFile(headerLine({}));
+    let sum = 0;
+    for (let start = 0; start < items.length; start += PIECE_ITEMS) {
+      const piece = items.slice(start, start + PIECE_ITEMS);
+      const text = piece.map((item) => `${encode(item)}\n`).join("");
+      sum = crc32(text, sum);
+      await file.writeFile(text);
+    }
+    const lines = items.length;
+    await file.write(headerLine({ schema: SCHEMA, generation, lines, crc32: hex(sum), saved_at: savedAt }), 0);
+  });
+}
+
+function headerLine(facts: Partial<z.infer<typeof headerSchema>>): string {
+  return `${JSON.stringify(facts).padEnd(HEADER_BYTES - 1)}\n`;
 }
 
 async function dropOthers(folder: string, kept: ReadonlySet<number | null>): Promise<void> {

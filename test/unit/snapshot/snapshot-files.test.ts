@@ -48,6 +48,18 @@ test("gives back what was written", async (t) => {
   assert.deepEqual(await loadSnapshot(path), { snapshot: snapshot(7), policyFloor: 3, damaged: [] });
 });
 
+test("gives back one that is written in several pieces", async (t) => {
+  const path = await folder(t);
+  const { documents } = snapshot(7);
+  const key = (index: number): string => `ingress/ü${index}.example.org`;
+  const many = Array.from({ length: 1001 }, (_, index) => documents.map((one) => ({ ...one, key: key(index) }))).flat();
+  const large = { ...snapshot(7), documents: many, objects: [] };
+  await saveSnapshot(path, large, 3);
+  assert.deepEqual((await loadSnapshot(path)).snapshot, large);
+  const [head = "", ...lines] = (await readFile(join(path, "documents-7.ndjson"), "utf8")).split("\n");
+  assert.deepEqual([JSON.parse(head).lines, lines.length, lines.at(-1)], [2002, 2003, ""]);
+});
+
 test("nothing there is no damage", async (t) => {
   assert.deepEqual(await loadSnapshot(await folder(t)), { snapshot: null, policyFloor: 0, damaged: [] });
 });
