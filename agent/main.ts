@@ -36,8 +36,7 @@ async function main(argv: readonly string[]): Promise<number> {
 
 async function run(argv: readonly string[], config: Config, log: Logger, signal: AbortSignal): Promise<void> {
   log.info("Headgate starts", { version: VERSION, edge: config.edge, stateDir: config.stateDir });
-  // The bundle is dist/agent.js, the source agent/main.ts: both are one folder below the root.
-  const edge = new Edge(await prepare({ config, log, root: join(import.meta.dirname, "..") }, signal));
+  const edge = await putTogether(config, log, signal);
   try {
     await edge.start(signal);
     process.on("SIGHUP", () => void reload(argv, edge, log));
@@ -46,6 +45,12 @@ async function run(argv: readonly string[], config: Config, log: Logger, signal:
   } finally {
     await edge.stop();
   }
+}
+
+/** Not in `run`, which lasts as long as the agent and would keep all that was loaded for the start. */
+async function putTogether(config: Config, log: Logger, signal: AbortSignal): Promise<Edge> {
+  // The bundle is dist/agent.js, the source agent/main.ts: both are one folder below the root.
+  return new Edge(await prepare({ config, log, root: join(import.meta.dirname, "..") }, signal));
 }
 
 /** A configuration that cannot be used changes nothing. */

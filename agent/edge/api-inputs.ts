@@ -116,7 +116,7 @@ function loopCheck(edge: Edge): Check {
 function readiness(edge: Edge): readonly Check[] {
   return buildChecks({
     source: edge.source.state(),
-    snapshotLoaded: edge.prepared.loaded.snapshot !== null,
+    snapshotLoaded: edge.restored,
     nginxRunning: edge.nginx.masterPid !== null && !edge.health.has("nginx-down"),
     dataPlaneVerified: edge.reconciler.facts.verified,
     conditions: edge.health.list(),

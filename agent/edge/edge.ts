@@ -26,7 +26,7 @@ import { openTemplates } from "../nginx/templates.ts";
 import { countPeers, documentsDictMb, type NginxWish, upstreamBlocks } from "../plan/plan-configuration.ts";
 import { routeDefaults } from "../render/documents.ts";
 import { LISTEN_BACKLOG, renderNginxFiles } from "../render/files.ts";
-import { saveSnapshot, type Snapshot } from "../snapshot/snapshot-files.ts";
+import { type LoadedSnapshot, saveSnapshot, type Snapshot } from "../snapshot/snapshot-files.ts";
 import { SnapshotWriter } from "../snapshot/snapshot-writer.ts";
 import type { ShrinkGuard, ShrinkHold } from "../store/shrink-guard.ts";
 import type { Source, SourceState } from "../store/source.ts";
@@ -64,7 +64,9 @@ function requiredKinds({ endpoints, source }: Config): readonly ObjectKind[] {
 }
 
 export class Edge {
-  readonly prepared: Prepared;
+  readonly prepared: Omit<Prepared, "loaded">;
+  /** Objects were loaded from the snapshot on disk. */
+  readonly restored: boolean;
   readonly settings: ModelSettings;
   readonly hostAddresses = new HostAddresses();
   readonly health: HealthRegistry;
@@ -83,11 +85,15 @@ export class Edge {
   #api: ApiServer | null = null;
   #nginxSince: number | null = null;
   #snapshotFrom: number | null;
+  /** Null once it was taken over: whatever replaces its objects and documents would not free them. */
+  #loaded: LoadedSnapshot | null;
 
   /** Puts the parts together; nothing runs yet. Throws AgentError kubeconfig-invalid. */
-  constructor(prepared: Prepared) {
-    const { config, loaded, log } = prepared;
+  constructor({ loaded, ...prepared }: Prepared) {
+    const { config, log } = prepared;
     this.prepared = prepared;
+    this.restored = loaded.snapshot !== null;
+    this.#loaded = loaded;
     this.#snapshotFrom = loaded.snapshot?.savedAt ?? null;
     this.health = new HealthRegistry(now, (condition, began) => this.#logCondition(condition, began));
     const settings = modelSettings(config, () => this.hostAddresses.all);
@@ -110,7 +116,7 @@ export class Edge {
     this.nginx = this.#createNginx();
     this.documents = new DocumentsLane(this.nginx);
     this.documents.assume(loaded.snapshot?.documents ?? []);
-    this.#writer = this.#createWriter();
+    this.#writer = this.#createWriter(loaded.policyFloor);
     this.configurations = new ConfigurationLane({
       dataPlane: this.nginx,
       holdoffMs: config.nginx.reloadHoldoffMs,
@@ -127,7 +133,7 @@ export class Edge {
     const made = this.#createSource();
     this.source = made.source;
     this.#events = made.events;
-    this.reconciler = this.#createReconciler();
+    this.reconciler = this.#createReconciler(loaded.snapshot?.generation ?? 0);
     const { builder, health, hostAddresses, reconciler, source } = this;
     const { probe } = config.endpoints;
     const told = { log: log.child("reach"), health, probe };
@@ -161,16 +167,12 @@ export class Edge {
 
   /** Throws AgentError: nginx-start, nginx-candidate, state-unwritable. */
   async start(signal: AbortSignal): Promise<void> {
-    const { config, counter, facts, loaded, log } = this.prepared;
-    tellBeginning(this.health, facts, loaded);
+    const { config, counter, log } = this.prepared;
     await this.#tellTraffic(config);
     this.source.wantSecrets(this.store.wantedSecrets());
     this.source.wantConfigMaps(this.store.wantedConfigMaps());
     if (config.endpoints.mode === "nodePort") this.source.wantNodes("required");
-    if (loaded.snapshot !== null) {
-      tellKnowledge(this.health, this.#snapshotFrom);
-      this.store.restore(loaded.snapshot.objects);
-    }
+    this.#restore();
     // First of all: a second agent on the same folders finds the socket taken, and touches nothing.
     this.#api = await startApiServer({
       socket: config.api.socket,
@@ -180,13 +182,23 @@ export class Edge {
       log: log.child("api"),
     });
     // Documents of the snapshot may name profiles: an nginx without them would answer 503.
-    if (loaded.snapshot !== null) this.reconciler.build(this.store.takeDirty());
+    if (this.restored) this.reconciler.build(this.store.takeDirty());
     this.configurator.expect(this.#size());
     const reason = await this.nginx.start(counter.next(), (generation) => this.configurator.files(generation), signal);
     await this.configurator.running(reason);
     this.reconciler.start();
     this.source.start();
     this.#rounds.start();
+  }
+
+  #restore(): void {
+    const loaded = this.#loaded;
+    this.#loaded = null;
+    if (loaded === null) return;
+    tellBeginning(this.health, this.prepared.facts, loaded);
+    if (loaded.snapshot === null) return;
+    tellKnowledge(this.health, this.#snapshotFrom);
+    this.store.restore(loaded.snapshot.objects);
   }
 
   /** Takes what a changed configuration says about nginx and listeners; names what needs a restart of the agent. */
@@ -229,15 +241,15 @@ export class Edge {
     return this.store.synced() && this.source.state().synced;
   }
 
-  #createReconciler(): Reconciler {
-    const { counter, loaded, log } = this.prepared;
+  #createReconciler(snapshotGeneration: number): Reconciler {
+    const { counter, log } = this.prepared;
     const { store } = this;
     return new Reconciler({
       builder: this.builder,
       takeDirty: () => store.takeDirty(),
-      mayBuild: () => loaded.snapshot !== null || this.#isFresh(),
+      mayBuild: () => this.restored || this.#isFresh(),
       isFresh: () => this.#isFresh(),
-      snapshotGeneration: loaded.snapshot?.generation ?? 0,
+      snapshotGeneration,
       lane: this.documents,
       dataPlane: this.nginx,
       counter,
@@ -295,8 +307,8 @@ export class Edge {
     });
   }
 
-  #createWriter(): SnapshotWriter {
-    const { config, counter, loaded } = this.prepared;
+  #createWriter(policyFloor: number): SnapshotWriter {
+    const { config, counter } = this.prepared;
     const folder = snapshotDir(config.stateDir);
     return new SnapshotWriter(
       {
@@ -305,7 +317,7 @@ export class Edge {
         onResult: (error) => tellSnapshotWritten(this.health, error),
         now,
       },
-      loaded.policyFloor,
+      policyFloor,
     );
   }
 
