@@ -178,16 +178,29 @@ export class Reconciler {
   }
 
   async #push(): Promise<void> {
-    const { lane, builder, counter, now, log } = this.#options;
     if (this.#behind && !this.#options.isFresh()) {
       this.#facts = { ...this.#facts, verified: true };
       return;
     }
     const ids = [...this.#touched];
-    if (ids.length === 0) {
-      this.#facts = { ...this.#facts, verified: true };
-      return;
+    if (ids.length > 0) {
+      const stricter = this.#stricter;
+      // Before the push: what is built while it is in flight (`rebuild`) is touched anew.
+      this.#touched.clear();
+      this.#stricter = false;
+      try {
+        await this.#send(ids, stricter);
+      } catch (error) {
+        for (const id of ids) this.#touched.add(id);
+        this.#stricter ||= stricter;
+        throw error;
+      }
     }
+    this.#facts = { ...this.#facts, verified: true };
+  }
+
+  async #send(ids: readonly DocumentId[], stricter: boolean): Promise<void> {
+    const { lane, builder, counter, now, log } = this.#options;
     const plan = planDocuments({
       ids,
       wanted: builder.wanted,
@@ -198,7 +211,6 @@ export class Reconciler {
       now: now(),
       graceMs: GRACE_MS,
     });
-    const stricter = this.#stricter;
     if (plan.lines.length > 0) {
       const outcome = await lane.push(plan.lines, this.#stopping.signal);
       this.#count(outcome.confirmed);
@@ -207,12 +219,8 @@ export class Reconciler {
       this.#memory(outcome.outOfMemory);
       this.#postpone(outcome.again);
     }
-    // Only now: a push that failed leaves them to the next round.
-    for (const id of ids) this.#touched.delete(id);
     lane.keepRetiring(plan);
     this.#armGrace();
-    this.#stricter = false;
-    this.#facts = { ...this.#facts, verified: true };
     if (plan.lines.length > 0) this.#options.onApplied(stricter ? counter.current : null);
   }
 

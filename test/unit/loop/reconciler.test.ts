@@ -181,6 +181,22 @@ test("takes changes that come during a push together, and loses none", async (t)
   assert.ok(w.plane.log.filter((line) => line.kind === "backend").length <= 3);
 });
 
+test("what is built anew while a push of the same document is in flight is pushed too", async (t) => {
+  const w = await world(t);
+  await w.settled(() => w.reconciler.facts.state !== null);
+  const gate = Promise.withResolvers<void>();
+  w.plane.gate = gate.promise;
+  w.edge.set("a", { peers: ["10.0.0.1"], closed: false });
+  w.change("a");
+  await new Promise((resolve) => setImmediate(resolve));
+  w.edge.set("a", { peers: ["10.0.0.2"], closed: true });
+  w.reconciler.rebuild(["backend:ns/a", "host:a"]);
+  gate.resolve();
+  await w.settled(() => JSON.stringify(addresses(w.plane, "backend:ns/a/80")) === '["10.0.0.2"]');
+  await w.settled(() => w.stricter.length === 2);
+  assert.deepEqual(w.stricter, [null, w.counter.current]);
+});
+
 test("builds nothing before it may", async (t) => {
   const w = await world(t);
   w.may = false;
