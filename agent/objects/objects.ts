@@ -122,6 +122,8 @@ export interface Service {
   readonly clusterIPs: readonly string[];
   /** Local: a node's port leads to endpoints on that node alone. */
   readonly externalTrafficPolicy: "Cluster" | "Local";
+  /** The DNS name that a Service of type ExternalName is, as it was written; null for any other. */
+  readonly externalName: string | null;
   readonly ports: readonly ServicePort[];
 }
 

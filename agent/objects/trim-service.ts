@@ -44,7 +44,7 @@ const readServiceSpec = record({
   allocateLoadBalancerNodePorts: unread,
   clusterIPs: list(text(""), ADDRESSES_MAX),
   externalIPs: unread,
-  externalName: unread,
+  externalName: text(""),
   externalTrafficPolicy: text("Cluster"),
   healthCheckNodePort: unread,
   internalTrafficPolicy: unread,
@@ -80,6 +80,7 @@ export function readService(raw: unknown, { meta }: ReadMeta, reading: Reading):
     clusterIP: spec.clusterIP,
     clusterIPs: spec.clusterIPs.filter((address) => address !== ""),
     externalTrafficPolicy: spec.externalTrafficPolicy === "Local" ? "Local" : "Cluster",
+    externalName: spec.type === "ExternalName" ? spec.externalName : null,
     ports: spec.ports,
   };
 }

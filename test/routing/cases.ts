@@ -220,6 +220,7 @@ function serviceObjects(
       clusterIP: "",
       clusterIPs: [],
       externalTrafficPolicy: "Cluster",
+      externalName: null,
       ports,
     },
     { kind: "EndpointSlice", meta, service: name, addressType: "IPv4", ports: slicePorts, endpoints: [ready] },

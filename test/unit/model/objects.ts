@@ -105,6 +105,7 @@ export function service(
     clusterIP: "",
     clusterIPs: [],
     externalTrafficPolicy: "Cluster",
+    externalName: null,
     ports,
   };
 }

@@ -251,6 +251,15 @@ describe("trimming Services and EndpointSlices", () => {
     assert.deepEqual(trimmed.meta.annotations, { "headgate.dev/endpoints": "nodePort" });
   });
 
+  test("reads the name that a Service of type ExternalName is, and of no other type", () => {
+    const named = (type: string): unknown => {
+      const spec = { type, externalName: "db.example.org." };
+      const trimmed = object({ apiVersion: "v1", kind: "Service", metadata: { name: "web" }, spec });
+      return trimmed.kind === "Service" && trimmed.externalName;
+    };
+    assert.deepEqual([named("ExternalName"), named("ClusterIP")], ["db.example.org.", null]);
+  });
+
   test("reads a slice: absent conditions mean ready and serving, a port without number is left out", () => {
     const slice = {
       apiVersion: "discovery.k8s.io/v1",

@@ -27,6 +27,7 @@ const service: Service = {
   clusterIP: "",
   clusterIPs: [],
   externalTrafficPolicy: "Cluster",
+  externalName: null,
   ports: [],
 };
 
