@@ -81,6 +81,7 @@ export function buildConfig(layers: Layers, around: Surroundings, complain: Comp
       mode: get.choice("endpoints.mode", ["pod", "nodePort", "clusterIP"], "pod"),
       allowLocal: get.flag("endpoints.allowLocal", false),
       refused: get.list("endpoints.refused", []),
+      externalNames: get.list("endpoints.externalNames", []),
       probe: get.flag("endpoints.probe", true),
     },
     api: {

@@ -20,6 +20,8 @@ export interface Config {
     readonly allowLocal: boolean;
     /** Networks that no endpoint may be in. */
     readonly refused: readonly string[];
+    /** Patterns of the DNS names that Services of type ExternalName may be. */
+    readonly externalNames: readonly string[];
     /** Whether peers are tried by connecting to them, to say what cannot be reached. */
     readonly probe: boolean;
   };

@@ -16,6 +16,7 @@ export function modelSettings(config: Config, hostAddresses: () => readonly stri
     endpointsMode: config.endpoints.mode,
     allowLocalEndpoints: config.endpoints.allowLocal,
     refusedNetworks: config.endpoints.refused,
+    externalNames: config.endpoints.externalNames,
     get hostAddresses() {
       return hostAddresses();
     },

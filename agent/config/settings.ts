@@ -7,6 +7,16 @@ import { TRAFFIC_SETTINGS } from "./traffic-settings.ts";
 const NAME = "[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?";
 const namespaced = { kind: "text", pattern: new RegExp(`^${NAME}/${NAME}$`), example: "shop/web" } as const;
 const name = { kind: "text", pattern: new RegExp(`^${NAME}$`), example: "shop" } as const;
+/** A DNS name, "*." and one, or "*". Its last label is not digits alone: that would be an address. */
+const LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?";
+const dnsNames = {
+  kind: "list",
+  of: "word",
+  pattern: new RegExp(`^(?=.{1,255}$)(\\*|(\\*\\.)?(${LABEL}\\.)*(?!\\d+\\.?$)${LABEL}\\.?)$`, "i"),
+  example: '"db.example.org", "*.example.org" or "*"',
+  min: 0,
+  max: 1000,
+} as const;
 const port = { kind: "integer", min: 1, max: 65_535 } as const;
 const path = { kind: "path" } as const;
 const millis = { kind: "integer", min: 0, max: 3_600_000 } as const;
@@ -99,6 +109,7 @@ export const SETTINGS: readonly Setting[] = [
     "where endpoints are asked, where a Service says nothing itself",
   ),
   setting("endpoints.refused", { kind: "list", of: "network", min: 0, max: 1000 }, "networks no endpoint may be in"),
+  setting("endpoints.externalNames", dnsNames, "DNS names that Services of type ExternalName may be"),
   setting("endpoints.probe", { kind: "boolean" }, "connect to some peers, to say in `status` what cannot be reached"),
   setting("endpoints.allowLocal", { kind: "boolean" }, "allow endpoints on loopback and on this machine", {
     flag: "allow-local-endpoints",

@@ -1,12 +1,13 @@
 // A Service and its EndpointSlices → backends, one for each port that is used.
 
 import type { Endpoint, EndpointSlice, Service, ServicePort } from "../objects/objects.ts";
-import { compareText } from "../objects/objects.ts";
 import { printable } from "../objects/readers.ts";
 import { type AddressFilter, addressFilter, REFUSED_FIX } from "./address-filter.ts";
 import { parseAddress } from "./addresses.ts";
+import { comparePeers, emptyBackend, keepBackend } from "./backend.ts";
 import { backendByMode, badMode, endpointsModeOf, modeNow } from "./endpoints-mode.ts";
 import type { Backend, BuiltBackends, Peer, Problem } from "./edge-model.ts";
+import { externalBackends } from "./external-name.ts";
 import type { EndpointsMode, ModelInput, ModelSettings } from "./input.ts";
 import { problemOf } from "./problems.ts";
 import { findPort } from "./service-port.ts";
@@ -24,13 +25,14 @@ export function buildBackends(
   instead: EndpointsMode | null = null,
 ): BuiltBackends {
   const ports = input.portsInUse(serviceKey);
-  if (ports.length === 0) return { backends: [], problems: [] };
+  if (ports.length === 0) return { backends: [], problems: [], externalName: null };
   const service = input.service(serviceKey);
+  if (service?.type === "ExternalName") return externalBackends(input, settings, serviceKey, service);
   const backends = new Map<string, Backend>();
   const problems: Problem[] = [];
-  if (service === undefined || service.type === "ExternalName") {
-    const reason = service === undefined ? `Service ${serviceKey} does not exist` : "ExternalName is off";
-    for (const port of ports) keep(backends, emptyBackend(serviceKey, String(findNumber(service, port)), reason));
+  if (service === undefined) {
+    const reason = `Service ${serviceKey} does not exist`;
+    for (const port of ports) keepBackend(backends, emptyBackend(serviceKey, String(port), reason));
   } else {
     const slices = input.endpointSlices(serviceKey);
     const allowed = addressFilter(settings);
@@ -44,31 +46,19 @@ export function buildBackends(
     for (const written of ports) {
       const port = findPort(service, written);
       if (port === undefined) {
-        keep(backends, emptyBackend(serviceKey, String(written), `Service ${serviceKey} has no port ${written}`));
+        keepBackend(
+          backends,
+          emptyBackend(serviceKey, String(written), `Service ${serviceKey} has no port ${written}`),
+        );
       } else {
         const byPods = joinSlices(serviceKey, port, slices, allowedPods);
-        keep(backends, backendByMode(mode, byPods, { service, port, slices, nodes: nodes ?? [], allowed }));
+        keepBackend(backends, backendByMode(mode, byPods, { service, port, slices, nodes: nodes ?? [], allowed }));
       }
     }
     problems.push(...refusedEndpoints(slices, allowedPods, input.hostsOfService(serviceKey)));
   }
   if (service !== undefined) problems.push(...withoutPeers(service, [...backends.values()], input, serviceKey));
-  return { backends: [...backends.values()], problems };
-}
-
-function findNumber(service: Service | undefined, port: number | string): number | string {
-  return (service === undefined ? undefined : findPort(service, port)?.port) ?? port;
-}
-
-// Two names for one port are one backend.
-function keep(backends: Map<string, Backend>, backend: Backend): void {
-  if (!backends.has(backend.key)) backends.set(backend.key, backend);
-}
-
-function emptyBackend(serviceKey: string, port: string, reason: string): Backend {
-  const [namespace = "", service = ""] = serviceKey.split("/");
-  const key = `${serviceKey}/${port}`;
-  return { key, namespace, service, port, peers: [], notReady: 0, draining: 0, reason };
+  return { backends: [...backends.values()], problems, externalName: null };
 }
 
 /** What an endpoint can do, the more the better: slices overlap while endpoints move between them. */
@@ -129,10 +119,6 @@ function choose(serviceKey: string, port: ServicePort, found: readonly { peer: P
   return { ...base, peers, notReady, draining: ready.length > 0 ? draining.length : 0, reason: null };
 }
 
-function comparePeers(a: Peer, b: Peer): number {
-  return compareText(a.address, b.address) || a.port - b.port;
-}
-
 function refusedEndpoints(
   slices: readonly EndpointSlice[],
   allowed: AddressFilter,
@@ -173,20 +159,16 @@ function withoutPeers(
   const problems: Problem[] = [];
   for (const backend of backends) {
     if (backend.reason === null) continue;
-    const external = service.type === "ExternalName";
     // The Ingress that names a port in vain has that problem itself.
-    if (!external && !service.ports.some((port) => String(port.port) === backend.port)) continue;
+    if (!service.ports.some((port) => String(port.port) === backend.port)) continue;
     problems.push(
       problemOf(service, {
-        code: external ? "backend-unsupported" : "no-endpoints",
+        code: "no-endpoints",
         severity: "error",
-        field: external ? "spec.type" : "spec.selector",
-        message: external
-          ? "is of type ExternalName, which is off: its requests get 503"
-          : `port ${backend.port} has ${backend.reason}: its requests get 503`,
-        fix: external
-          ? "give the Service a selector, or EndpointSlices of its own"
-          : backend.notReady === 0 && backend.reason !== "no endpoints"
+        field: "spec.selector",
+        message: `port ${backend.port} has ${backend.reason}: its requests get 503`,
+        fix:
+          backend.notReady === 0 && backend.reason !== "no endpoints"
             ? "docs/backends.md says what each place where endpoints are asked needs"
             : `look at \`kubectl -n ${backend.namespace} get pods,endpointslices\`: selector and readiness decide`,
         hosts: input.hostsOfService(serviceKey),

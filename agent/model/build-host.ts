@@ -320,10 +320,7 @@ function addEdgeDefault(draft: Draft): RouteKey | null {
   const [namespace = "", name = ""] = defaultBackend.service.split("/");
   const ref: ObjectRef = { kind: "Service", namespace, name };
   const service = draft.input.service(defaultBackend.service);
-  if (
-    service === undefined ||
-    (service.type !== "ExternalName" && findPort(service, defaultBackend.port) === undefined)
-  ) {
+  if (service === undefined || findPort(service, defaultBackend.port) === undefined) {
     const missing = service === undefined;
     draft.problems.push(
       problemAt(ref, "", {

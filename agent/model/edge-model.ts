@@ -200,6 +200,8 @@ export type ProblemCode =
   | "service-missing"
   | "service-port-missing"
   | "no-endpoints" // the Service has no endpoint that serves
+  | "external-name-invalid" // what a Service of type ExternalName names is no DNS name
+  | "external-name-unresolved" // DNS does not answer for it, or has no address
   | "nodes-unknown" // Services are to be asked at nodes, and Nodes were not read
   | "endpoint-refused" // an address that must not get traffic (loopback, link-local, this host)
   | "secret-missing"
@@ -230,6 +232,14 @@ export interface BuiltBackends {
   /** One for each used port; empty when no route uses the Service. */
   readonly backends: readonly Backend[];
   readonly problems: readonly Problem[];
+  /** The DNS name whose addresses they are; null: of none. */
+  readonly externalName: ExternalName | null;
+}
+export interface ExternalName {
+  /** In lower case, without the dot at its end. */
+  readonly name: string;
+  /** False: nobody has asked for it yet, so that these backends say nothing about what it is. */
+  readonly resolved: boolean;
 }
 export interface BuiltCertificate {
   readonly certificate: Certificate | null;

@@ -38,7 +38,7 @@ export function modeNow(wanted: EndpointsMode, nodes: readonly Node[] | null): E
 export function servicesAtNodes(input: ModelInput, settings: ModelSettings): readonly string[] {
   return [...input.servicesInUse()].filter((key) => {
     const service = input.service(key);
-    return service !== undefined && modeInEffect(service, settings) === "nodePort";
+    return service !== undefined && service.type !== "ExternalName" && modeInEffect(service, settings) === "nodePort";
   });
 }
 

@@ -16,6 +16,8 @@ export interface ModelInput {
   /** Sorted by name; null: they were not read yet. */
   nodes(): readonly Node[] | null;
   configMap(key: string): ConfigMap | undefined;
+  /** Of a DNS name in lower case, without the dot at its end; undefined: it was not resolved yet, or nobody does. */
+  addressesOf(name: string): NameAddresses | undefined;
   /** Hosts whose routes use the Service, or whose `tls` names the Secret; sorted. */
   hostsOfService(key: string): readonly string[];
   hostsOfSecret(key: string): readonly string[];
@@ -25,6 +27,24 @@ export interface ModelInput {
   hostsInUse(): Iterable<string>;
   servicesInUse(): Iterable<string>;
   secretsInUse(): Iterable<string>;
+}
+
+/** What is known of the addresses of a DNS name. */
+export interface NameAddresses {
+  /** Sorted; empty: it has none, or none was ever heard. */
+  readonly addresses: readonly string[];
+  /** Why they may be out of date; null: they are of the last answer. */
+  readonly trouble: NameTrouble | null;
+}
+
+/** Times are text: they are for people. */
+export interface NameTrouble {
+  /** "NXDOMAIN", "timeout". */
+  readonly cause: string;
+  /** When the addresses were last told; "" for never. */
+  readonly heard: string;
+  /** When they will be given up; null: not before another answer comes. */
+  readonly until: string | null;
 }
 
 /**
@@ -49,6 +69,8 @@ export interface ModelSettings {
   readonly allowLocalEndpoints: boolean;
   /** Networks (CIDR) that endpoints must not be in: virtual IPs, and what the operator forbids. */
   readonly refusedNetworks: readonly string[];
+  /** Patterns of the DNS names that Services of type ExternalName may be; none: all of them are off. */
+  readonly externalNames: readonly string[];
   /** Addresses of this machine that endpoints must not have. */
   readonly hostAddresses: readonly string[];
 }

@@ -3,8 +3,11 @@
 import type { Service, ServicePort } from "../objects/objects.ts";
 import type { BackendKey } from "./edge-model.ts";
 
-/** The TCP port of a Service by number or by name. */
+/** The TCP port of a Service by number or by name. One that is only another name and lists none has every number. */
 export function findPort(service: Service, port: number | string): ServicePort | undefined {
+  if (service.type === "ExternalName" && service.ports.length === 0 && typeof port === "number") {
+    return { name: "", port, targetPort: port, protocol: "TCP", appProtocol: null, nodePort: null };
+  }
   return service.ports.find(
     (candidate) =>
       candidate.protocol === "TCP" && (typeof port === "number" ? candidate.port === port : candidate.name === port),

@@ -1,6 +1,6 @@
 // What a store is told about its surroundings.
 
-import type { ModelSettings } from "../model/input.ts";
+import type { ModelSettings, NameAddresses } from "../model/input.ts";
 import type { ObjectKind } from "../objects/objects.ts";
 import type { ShrinkGuard } from "./shrink-guard.ts";
 
@@ -16,6 +16,8 @@ export interface StoreOptions {
   readonly onWantedConfigMaps?: (keys: ReadonlySet<string>) => void;
   /** Told once, when a Service is asked at its port on the nodes: then Nodes must be known. */
   readonly onWantedNodes?: () => void;
+  /** What is known of DNS names; without it none is resolved. */
+  readonly names?: Pick<ReadonlyMap<string, NameAddresses>, "get">;
   /** Judges lists that take much away. Without one every list is believed. */
   readonly guard?: ShrinkGuard | undefined;
 }

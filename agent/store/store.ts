@@ -6,7 +6,7 @@ import type { DirtyKey } from "../model/edge-model.ts";
 import { ANY_HOST } from "../model/hosts.ts";
 import { modeInEffect } from "../model/endpoints-mode.ts";
 import { claimsOf, sortPorts } from "../model/ingress/claims.ts";
-import type { ModelInput } from "../model/input.ts";
+import type { ModelInput, NameAddresses } from "../model/input.ts";
 import { allKeys } from "../model/keys.ts";
 import {
   compareText,
@@ -174,6 +174,10 @@ export class Store implements ModelInput {
 
   configMap(key: string): ConfigMap | undefined {
     return this.#configMaps.get(key);
+  }
+
+  addressesOf(name: string): NameAddresses | undefined {
+    return this.#options.names?.get(name);
   }
 
   /** ConfigMaps ("<namespace>/<name>") that parameters of our IngressClasses name. */

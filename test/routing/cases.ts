@@ -63,6 +63,7 @@ const SETTINGS: ModelSettings = {
   endpointsMode: "pod",
   allowLocalEndpoints: true,
   refusedNetworks: [],
+  externalNames: [],
   hostAddresses: [],
 };
 

@@ -53,7 +53,7 @@ export function resolveBackend(place: Place, ingress: Ingress, { backend, field 
         ? "create the Service, or correct the name"
         : "an Ingress reaches Services of its own namespace alone: move one of the two";
     say("service-missing", `${field}.service.name`, message, fix);
-  } else if (service.type !== "ExternalName" && port === undefined) {
+  } else if (port === undefined) {
     const has = service.ports.map(({ port: number, name }) =>
       name === "" ? `${number}` : `${number} (${printable(name, 63)})`,
     );

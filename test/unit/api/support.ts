@@ -77,7 +77,10 @@ export function model(hosts: readonly BuiltHost[], backends: readonly Backend[])
   return {
     hosts: new Map(hosts.map((built) => [built.host?.name ?? "", built])),
     backends: new Map(
-      backends.map((each) => [`${each.namespace}/${each.service}`, { backends: [each], problems: [] }]),
+      backends.map((each) => [
+        `${each.namespace}/${each.service}`,
+        { backends: [each], problems: [], externalName: null },
+      ]),
     ),
     certificates: new Map(),
   };

@@ -101,6 +101,32 @@ test("takes how lists of a cluster are guarded, and whether Events are written",
   assert.deepEqual([source.events, source.shrink], [false, { share: 90, minimum: 10, holdS: 0 }]);
 });
 
+test("takes patterns of DNS names that Services may be, none unless told, and refuses what is no pattern", async () => {
+  assert.deepEqual((await loadConfig(["--manifests", "m"], around())).endpoints.externalNames, []);
+  const names = ["*", "*.example.org", "db.Example.org.", "localhost", "xn--bcher-kva.example", "1.a"];
+  const load = async (...externalNames: readonly string[]): Promise<readonly string[]> => {
+    const text = JSON.stringify({ source: { manifests: "m" }, endpoints: { externalNames } });
+    return (await loadConfig(["--config", await fileWith(text)], around())).endpoints.externalNames;
+  };
+  assert.deepEqual(await load(...names), names);
+  for (const bad of [
+    "",
+    ".",
+    "a.*.example",
+    "*example.org",
+    "a_b.example",
+    "10.0.0.1",
+    "*.1",
+    "a b",
+    "::1",
+    "-a",
+    "a/b",
+  ]) {
+    await assert.rejects(load(bad), /`endpoints\.externalNames`.*write it like "db\.example\.org"/s, bad);
+  }
+  await assert.rejects(load("*", "*"), /has "\*" twice/);
+});
+
 test("refuses two sources in one place", async () => {
   const error = await refusal(["--manifests", "m", "--kubeconfig", "k"]);
   assert.match(

@@ -130,7 +130,7 @@ function builtHost(name: string, wish: { closed: boolean } | undefined): BuiltHo
 }
 
 function builtBackends(service: string, peers: readonly string[] | undefined): BuiltBackends {
-  if (peers === undefined) return { backends: [], problems: [] };
+  if (peers === undefined) return { backends: [], problems: [], externalName: null };
   const [namespace = "", name = ""] = service.split("/");
   return {
     backends: [
@@ -146,6 +146,7 @@ function builtBackends(service: string, peers: readonly string[] | undefined): B
       },
     ],
     problems: [],
+    externalName: null,
   };
 }
 

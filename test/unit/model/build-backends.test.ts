@@ -11,6 +11,7 @@ import {
   backend,
   BAD_KEY_PAIR,
   endpoint,
+  externalService,
   goodKeyPair,
   ingress,
   path,
@@ -102,7 +103,7 @@ describe("backends", () => {
     const notReady = slice("shop/s", "web", [endpoint("10.0.0.1", "not-ready")]);
     assert.equal(reason(webService, notReady), `no ready endpoints (1 not ready) / ${no}`);
     assert.equal(reason(service("shop/web", [servicePort(81)])), "Service shop/web has no port 80 / ");
-    const external = service("shop/web", [servicePort(80)], "ExternalName");
+    const external = externalService("shop/web", "localhost", [servicePort(80)]);
     assert.equal(
       reason(external, slice("shop/s", "web", [endpoint("10.0.0.1")])),
       "ExternalName is off / backend-unsupported Service shop/web spec.type [a.example]",
@@ -146,7 +147,7 @@ describe("backends", () => {
       built.backends.map(({ key }) => key),
       ["shop/web/80"],
     );
-    assert.deepEqual(backends("shop/web", [webService]), { backends: [], problems: [] });
+    assert.deepEqual(backends("shop/web", [webService]), { backends: [], problems: [], externalName: null });
   });
 
   test("a headless Service without selector works from its slices", () => {

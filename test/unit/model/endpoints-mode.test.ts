@@ -7,7 +7,19 @@ import { nodeProblems } from "../../../agent/model/node-problems.ts";
 import { ENDPOINTS_ANNOTATION } from "../../../agent/objects/annotation-keys.ts";
 import type { Endpoint, KubernetesObject, Service } from "../../../agent/objects/objects.ts";
 import { renderBackend } from "../../../agent/render/documents.ts";
-import { endpoint, ingress, node, path, rule, service, servicePort, SETTINGS, slice, storeOf } from "./objects.ts";
+import {
+  endpoint,
+  externalService,
+  ingress,
+  node,
+  path,
+  rule,
+  service,
+  servicePort,
+  SETTINGS,
+  slice,
+  storeOf,
+} from "./objects.ts";
 
 const web = ingress("shop/web", { rules: [rule("a.example", path("/"))] });
 const endpoints = [
@@ -109,6 +121,8 @@ describe("where endpoints are asked", () => {
     assert.deepEqual(store.takeDirty(), ["backend:shop/web"], "no Nodes is an answer");
     assert.deepEqual([addresses(), nodeProblems(store, settings)], [[], []]);
     assert.deepEqual(nodeProblems(storeOf([web, serviceOf(), slices]), SETTINGS), [], "nobody is asked at nodes");
+    const external = externalService("shop/web", "db.example.org");
+    assert.deepEqual(nodeProblems(storeOf([web, external]), settings), [], "a name is not asked at nodes");
   });
 
   test("is at the address of a node that may be asked, and those that may not are named with their Node", () => {

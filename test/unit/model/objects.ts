@@ -17,7 +17,7 @@ import type {
   Service,
   ServicePort,
 } from "../../../agent/objects/objects.ts";
-import type { ModelSettings } from "../../../agent/model/input.ts";
+import type { ModelSettings, NameAddresses } from "../../../agent/model/input.ts";
 import { Store } from "../../../agent/store/store.ts";
 import { type KubernetesObject, type ObjectRef, refText } from "../../../agent/objects/objects.ts";
 
@@ -31,6 +31,7 @@ export const SETTINGS: ModelSettings = {
   endpointsMode: "pod",
   allowLocalEndpoints: false,
   refusedNetworks: [],
+  externalNames: [],
   hostAddresses: ["192.0.2.7", "2001:db8::7"],
 };
 
@@ -110,6 +111,10 @@ export function service(
   };
 }
 
+export function externalService(key: string, externalName: string, ports: readonly ServicePort[] = []): Service {
+  return { ...service(key, ports, "ExternalName"), externalName };
+}
+
 export function endpoint(address: string, state: "ready" | "not-ready" | "draining" = "ready"): Endpoint {
   return {
     address,
@@ -146,9 +151,14 @@ export function secret(key: string, keyPair: KeyPair): Secret {
 }
 
 /** A store that has seen these objects, and all its keys are taken. */
-export function storeOf(objects: readonly KubernetesObject[], settings: Partial<ModelSettings> = {}): Store {
+export function storeOf(
+  objects: readonly KubernetesObject[],
+  settings: Partial<ModelSettings> = {},
+  names: ReadonlyMap<string, NameAddresses> = new Map(),
+): Store {
   const store = new Store({
     settings: { ...SETTINGS, ...settings },
+    names,
     requiredKinds: [],
     onDirty: () => undefined,
     onWantedSecrets: () => undefined,

@@ -114,7 +114,8 @@ const anyService = fc
       type,
     );
     const annotations = mode === undefined ? {} : { [ENDPOINTS_ANNOTATION]: mode };
-    return { ...made, clusterIP, externalTrafficPolicy, meta: { ...made.meta, annotations } };
+    const externalName = type === "ExternalName" ? `${name}.example.org` : null;
+    return { ...made, clusterIP, externalTrafficPolicy, externalName, meta: { ...made.meta, annotations } };
   });
 const anySlice = fc
   .tuple(
@@ -209,11 +210,19 @@ const settings: fc.Arbitrary<ModelSettings> = fc.record({
   endpointsMode: fc.constantFrom("pod", "nodePort", "clusterIP"),
   allowLocalEndpoints: fc.boolean(),
   refusedNetworks: fc.constantFrom([], ["10.0.0.2/32"]),
+  externalNames: fc.constantFrom([], ["*"], ["*.example.org"]),
   hostAddresses: fc.constant(SETTINGS.hostAddresses),
 });
 
+/** Of all names there are: what goes on while one is not resolved yet is no part of a full build. */
+const NAMES = new Map([
+  ["web.example.org", { addresses: ["10.0.0.3", "127.0.0.1"], trouble: null }],
+  ["api.example.org", { addresses: [], trouble: { cause: "NXDOMAIN", heard: "", until: null } }],
+]);
+
 function newStore(modelSettings: ModelSettings): Store {
   const store = new Store({
+    names: NAMES,
     settings: modelSettings,
     requiredKinds: [],
     onDirty: () => undefined,
