@@ -35,12 +35,16 @@ export interface Builders {
   readonly certificate: (secret: string) => BuiltCertificate;
 }
 
+/** Told for each Service that is built: the DNS name that it was, and the one that it is; null: none. */
+export type OnName = (service: string, before: string | null, after: string | null) => void;
+
 /** Told for each key that is built: the problems that it had, and those that it has. */
 export type OnProblems = (before: readonly Problem[], after: readonly Problem[]) => void;
 
 export class EdgeBuilder {
   readonly #builders: Builders;
   readonly #onProblems: OnProblems;
+  readonly #onName: OnName;
   readonly #hosts = new Map<string, BuiltHost>();
   readonly #backends = new Map<string, BuiltBackends>();
   readonly #certificates = new Map<string, BuiltCertificate>();
@@ -56,9 +60,10 @@ export class EdgeBuilder {
 
   #defaults: RouteDefaults = USUAL_ROUTE_DEFAULTS;
 
-  constructor(builders: Builders, onProblems: OnProblems = () => undefined) {
+  constructor(builders: Builders, onProblems: OnProblems = () => undefined, onName: OnName = () => undefined) {
     this.#builders = builders;
     this.#onProblems = onProblems;
+    this.#onName = onName;
   }
 
   /** Takes effect where hosts are built from then on. */
@@ -150,11 +155,12 @@ export class EdgeBuilder {
     const name = key.slice(colon + 1);
     if (key.startsWith("host:")) return this.#buildHost(name);
     if (key.startsWith("backend:")) {
-      const built = this.#builders.backends(name);
       const before = this.#backends.get(name);
+      const built = goOn(this.#builders.backends(name), before);
       this.#countPeers(before, -1);
       this.#countPeers(built, 1);
       this.#onProblems(before?.problems ?? [], built.problems);
+      this.#onName(name, before?.externalName?.name ?? null, built.externalName?.name ?? null);
       keep(this.#backends, name, built, built.backends.length === 0 && built.problems.length === 0);
       return { documents: built.backends.map(renderBackend), stricter: false };
     }
@@ -219,6 +225,13 @@ export class EdgeBuilder {
     this.#hostDocuments.set(host, document);
     return document;
   }
+}
+
+/** A Service that became another name does not stop until that is resolved: its backends go on as they were. */
+function goOn(built: BuiltBackends, before: BuiltBackends | undefined): BuiltBackends {
+  if (built.externalName?.resolved !== false || before === undefined) return built;
+  const served = new Map(before.backends.map((backend) => [backend.key, backend]));
+  return { ...built, backends: built.backends.map((backend) => served.get(backend.key) ?? backend) };
 }
 
 function keep<T>(values: Map<string, T>, name: string, value: T, empty: boolean): void {

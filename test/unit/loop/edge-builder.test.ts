@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildersOf } from "../../../agent/loop/builders.ts";
 import { EdgeBuilder } from "../../../agent/loop/edge-builder.ts";
+import type { NameAddresses } from "../../../agent/model/input.ts";
 import type { Route } from "../../../agent/model/edge-model.ts";
 import type { KubernetesObject } from "../../../agent/objects/objects.ts";
 import type { Change } from "../../../agent/store/source.ts";
@@ -12,6 +13,8 @@ import {
   backend,
   BAD_KEY_PAIR,
   configMap,
+  endpoint,
+  externalService,
   ingress,
   ingressClass,
   path,
@@ -20,6 +23,7 @@ import {
   service,
   servicePort,
   SETTINGS,
+  slice,
 } from "../model/objects.ts";
 
 const INGRESSES = 30;
@@ -145,4 +149,39 @@ test("a Service that changes makes its routes anew, and no other", () => {
     made.map((route) => [route.path, route.protocol]),
     [["/changing", "https"]],
   );
+});
+
+test("a Service that becomes a name goes on with its peers until the name is resolved", () => {
+  const settings = { ...SETTINGS, externalNames: ["*"] };
+  const names = new Map<string, NameAddresses>();
+  const nothing = (): void => undefined;
+  const store = new Store({ settings, names, requiredKinds: [], onDirty: nothing, onWantedSecrets: nothing });
+  const told: string[] = [];
+  const builder = new EdgeBuilder(
+    buildersOf(store, settings, () => 0),
+    nothing,
+    (_service, before, after) => told.push(`${before} ${after}`),
+  );
+  store.apply([{ kind: "replace", objectKind: "IngressClass", objects: [] }]);
+  const peersAfter = (...objects: readonly KubernetesObject[]): readonly string[] | undefined => {
+    store.apply(objects.map((object) => ({ kind: "put", object })));
+    store.takeDirty();
+    builder.build("backend:a/web");
+    return builder.model.backends.get("a/web")?.backends[0]?.peers.map(({ address }) => address);
+  };
+  const used = ingress("a/one", { rules: [rule(HOST, path("/"))] });
+  const ports = [servicePort(80)];
+  assert.deepEqual(peersAfter(used, externalService("a/web", "first.example", ports)), []);
+  assert.deepEqual(peersAfter(service("a/web", ports), slice("a/s", "web", [endpoint("10.0.0.1")])), ["10.0.0.1"]);
+  assert.deepEqual(peersAfter(externalService("a/web", "first.example", ports)), ["10.0.0.1"]);
+  names.set("first.example", { addresses: ["10.0.0.2"], trouble: null });
+  assert.deepEqual(peersAfter(), ["10.0.0.2"]);
+  assert.deepEqual(peersAfter(externalService("a/web", "second.example", ports)), ["10.0.0.2"]);
+  // Another port is another backend, which never served.
+  assert.deepEqual(peersAfter(ingress("a/one", { rules: [rule(HOST, path("/", "Prefix", backend("web", 81)))] })), []);
+  names.set("second.example", { addresses: [], trouble: { cause: "timeout", heard: "", until: null } });
+  assert.deepEqual(peersAfter(used), []);
+  const steps = told.filter((step) => new Set(step.split(" ")).size > 1);
+  const first = "first.example";
+  assert.deepEqual(steps, [`null ${first}`, `${first} null`, `null ${first}`, `${first} second.example`]);
 });
