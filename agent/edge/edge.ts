@@ -12,6 +12,7 @@ import { errorText } from "../lib/errors.ts";
 import { readFileIfThere } from "../lib/files.ts";
 import { buildersOf } from "../loop/builders.ts";
 import { type ClusterSize, Configurator } from "../loop/configurator.ts";
+import type { NameWatch } from "../dns/name-watch.ts";
 import type { EventWriter } from "../kubernetes/event-writer.ts";
 import { EdgeBuilder } from "../loop/edge-builder.ts";
 import { Reconciler } from "../loop/reconciler.ts";
@@ -45,6 +46,7 @@ import {
   tellTraffic,
 } from "./conditions.ts";
 import { HostAddresses } from "./host-addresses.ts";
+import { createNames } from "./names.ts";
 import { Rounds } from "./rounds.ts";
 import type { Prepared } from "./prepare.ts";
 import { createGuard, createSource, type MadeSource, uidIn } from "./source.ts";
@@ -70,6 +72,7 @@ export class Edge {
   readonly settings: ModelSettings;
   readonly hostAddresses = new HostAddresses();
   readonly health: HealthRegistry;
+  readonly names: NameWatch;
   readonly store: Store;
   readonly builder: EdgeBuilder;
   readonly nginx: NginxControl;
@@ -99,8 +102,12 @@ export class Edge {
     const settings = modelSettings(config, () => this.hostAddresses.all);
     this.settings = settings;
     this.#guard = this.#createGuard();
+    this.names = createNames(prepared, (services) =>
+      this.reconciler.rebuild(services.map((service) => `backend:${service}` as const)),
+    );
     const store = new Store({
       guard: this.#guard,
+      names: this.names.views,
       settings,
       requiredKinds: requiredKinds(config),
       onDirty: () => this.reconciler.wake(),
@@ -109,8 +116,10 @@ export class Edge {
       onWantedNodes: () => this.source.wantNodes("required"),
     });
     this.store = store;
-    this.builder = new EdgeBuilder(buildersOf(store, settings, now), (before, after) =>
-      this.#events?.note(before, after),
+    this.builder = new EdgeBuilder(
+      buildersOf(store, settings, now),
+      (before, after) => this.#events?.note(before, after),
+      (service, before, after) => this.names.follow(service, before, after),
     );
     this.builder.setRouteDefaults(routeDefaults(config.traffic));
     this.nginx = this.#createNginx();
@@ -188,6 +197,7 @@ export class Edge {
     await this.configurator.running(reason);
     this.reconciler.start();
     this.source.start();
+    this.names.start();
     this.#rounds.start();
   }
 
@@ -228,7 +238,7 @@ export class Edge {
   /** Ends in the reverse order. An nginx of our own finishes its requests and ends too. */
   async stop(): Promise<void> {
     this.#rounds.stop();
-    await Promise.all([this.source.stop(), this.#events?.stop()]);
+    await Promise.all([this.source.stop(), this.#events?.stop(), this.names.stop()]);
     this.#guard?.stop();
     await this.configurations.stop();
     await this.reconciler.stop();

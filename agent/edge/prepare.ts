@@ -3,6 +3,7 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Config } from "../config/config.ts";
+import type { NameRecord } from "../dns/answers.ts";
 import type { Logger } from "../lib/log.ts";
 import { GenerationCounter } from "../lib/generation-counter.ts";
 import { type CertificateFiles, ensureSelfSigned } from "../certificates/self-signed.ts";
@@ -11,6 +12,7 @@ import { snapshotDir } from "../nginx/nginx-view.ts";
 import { type NginxFacts, probeNginx } from "../nginx/probe-nginx.ts";
 import { assertReachable, workerUser } from "../nginx/worker-user.ts";
 import { type LoadedSnapshot, loadSnapshot } from "../snapshot/snapshot-files.ts";
+import { knownNames } from "./names.ts";
 
 export interface Surroundings {
   readonly config: Config;
@@ -26,6 +28,8 @@ export interface Prepared extends Surroundings {
   readonly facts: NginxFacts;
   readonly counter: GenerationCounter;
   readonly loaded: LoadedSnapshot;
+  /** Addresses of names, as they were known last. */
+  readonly names: readonly NameRecord[];
   readonly defaultCertificate: CertificateFiles;
 }
 
@@ -52,6 +56,7 @@ export async function prepare(surroundings: Surroundings, signal: AbortSignal): 
     facts: await probeNginx(config.nginx.binary, signal),
     counter,
     loaded,
+    names: await knownNames(config),
     defaultCertificate: await ensureSelfSigned(join(config.stateDir, "certificates")),
   };
 }

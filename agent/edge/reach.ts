@@ -88,7 +88,8 @@ export class ReachWatch {
 export function reachTargets(model: EdgeModel, input: ModelInput, settings: ModelSettings): readonly ReachTarget[] {
   return [...model.backends].flatMap(([service, { backends }]) => {
     const found = input.service(service);
-    if (found === undefined) return [];
+    // Another name is asked at its addresses, whatever the mode.
+    if (found === undefined || found.type === "ExternalName") return [];
     const mode = modeNow(modeInEffect(found, settings), input.nodes());
     const annotated = Object.hasOwn(found.meta.annotations, ENDPOINTS_ANNOTATION);
     const others = (): ReturnType<ReachTarget["others"]> =>

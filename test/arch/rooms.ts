@@ -98,6 +98,10 @@ export const ROOMS = {
     because: "shows what is; everything it shows is given to it as a function",
   },
   certificates: { may: ["type objects", "lib"], because: "the only room that looks into certificates and keys" },
+  dns: {
+    may: ["type model/input", "lib"],
+    because: "the only room that asks DNS; what may be asked, and what an address may be, the model decides",
+  },
   reach: { may: ["lib/host-port"], because: "tries addresses; whose they are, and what follows, others know" },
   lib: { may: [], because: "small facts of the machine and the language, without our domain" },
 } as const satisfies Record<string, Room>;
@@ -121,7 +125,7 @@ export const PACKAGES: Readonly<Record<string, { readonly only: readonly string[
     because: "text from outside is parsed at the edge",
   },
   "zod/mini": {
-    only: ["nginx", "snapshot", "config", "manifests", "kubernetes"],
+    only: ["nginx", "snapshot", "config", "manifests", "kubernetes", "dns"],
     because: "checked once, at the edge",
   },
 };

@@ -20,6 +20,7 @@ import {
 } from "../../../agent/reach/reach-probe.ts";
 import {
   endpoint,
+  externalService,
   ingress,
   node,
   path,
@@ -239,6 +240,8 @@ test("targets are the Services in use; without Nodes those that are to be asked 
   const clusterIP = { mode: "clusterIP", peers: [] };
   const same = { service: "shop/web", annotated: true };
   const atNodes = [{ address: "192.0.2.1", port: 30_080, weight: 1 }];
+  const external = { ...externalService("shop/web", "db.example.org", given.ports), meta: of.meta };
+  assert.deepEqual(look([web, external]), [], "a name is asked at its addresses in every mode");
   assert.deepEqual(look(all), [
     { ...same, mode: "pod", peers: pods, others: [{ mode: "nodePort", peers: null }, clusterIP] },
   ]);
