@@ -212,4 +212,6 @@ export interface LintReport {
   /** Ingresses that another controller serves, by the configuration: nothing is said about them. */
   readonly foreignIngresses: number;
   readonly problems: readonly ProblemStatus[];
+  /** What cannot be told without an agent. */
+  readonly notes: readonly string[];
 }

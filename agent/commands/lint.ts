@@ -4,8 +4,8 @@ import type { LintReport } from "../api/wire.ts";
 import { EXIT, OUTPUT_OPTION } from "./command.ts";
 import type { Command, CommandInput } from "./command.ts";
 import { outputFormat } from "./output-format.ts";
-import { problemLine } from "./problem-text.ts";
-import { counted } from "./text.ts";
+import { problemLine, sentence } from "./problem-text.ts";
+import { clean, counted } from "./text.ts";
 
 export const lintCommand: Command = {
   name: "lint",
@@ -54,13 +54,14 @@ async function runLint(input: CommandInput): Promise<number> {
   return errors || (input.flag("warnings-as-errors") && report.problems.length > 0) ? EXIT.failed : EXIT.ok;
 }
 
-function lintLines({ problems, files, objects, foreignIngresses }: LintReport): readonly string[] {
+function lintLines({ problems, files, objects, foreignIngresses, notes }: LintReport): readonly string[] {
   const errors = problems.filter(({ severity }) => severity === "error").length;
   const found = `${counted(errors, "error")}, ${counted(problems.length - errors, "warning")}`;
   const foreign =
     foreignIngresses === 0 ? "" : `; ${counted(foreignIngresses, "Ingress", "Ingresses")} of other classes`;
   return [
     ...problems.map(problemLine),
+    ...notes.map((note) => clean(`note: ${sentence(note)}`)),
     `${counted(objects, "object")} in ${counted(files, "file")}: ${found}${foreign}`,
   ];
 }

@@ -45,6 +45,7 @@ export class Planner {
       // A copy: addresses of the machine are asked for anew in the original.
       settings: { ...edge.settings },
       objects: edge.store.objects(),
+      names: new Map(edge.names.views),
       refusals: edge.store.refusals(),
       source: config.source.kind,
       now: Date.now(),

@@ -12,6 +12,7 @@ import { allKeys } from "../model/keys.ts";
 import { refusalProblems } from "../model/problems.ts";
 import { type KubernetesObject, refKey, refOf } from "../objects/objects.ts";
 import { buildKeys, throwAwayStore, Turns } from "../trial/throw-away.ts";
+import { unresolvedNames } from "../trial/unresolved-names.ts";
 import { readGiven } from "./read-given.ts";
 
 export interface LintInput {
@@ -40,7 +41,7 @@ export async function lint(input: LintInput, signal: AbortSignal): Promise<LintR
   const { given, files } = await readGiven(input.paths);
   const { objects, refusals } = given;
   const turns = new Turns(signal);
-  const store = await throwAwayStore(objects, settings, turns);
+  const store = await throwAwayStore({ objects, settings, names: new Map() }, turns);
   const builder = new EdgeBuilder(buildersOf(store, settings, () => input.now));
   const built = await buildKeys(builder, allKeys(store), turns);
   const all = [...refusalProblems(refusals), ...problemsOfNoKey(store, settings), ...built.problems()];
@@ -51,6 +52,7 @@ export async function lint(input: LintInput, signal: AbortSignal): Promise<LintR
     objects: objects.length,
     foreignIngresses: countForeign(objects, store),
     problems: problemStatuses(problems),
+    notes: unresolvedNames(builder.model),
   };
 }
 

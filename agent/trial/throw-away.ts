@@ -3,7 +3,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { EdgeBuilder } from "../loop/edge-builder.ts";
 import type { DirtyKey } from "../model/edge-model.ts";
-import type { ModelSettings } from "../model/input.ts";
+import type { ModelSettings, NameAddresses } from "../model/input.ts";
 import type { KubernetesObject } from "../objects/objects.ts";
 import { Store } from "../store/store.ts";
 
@@ -28,14 +28,19 @@ export class Turns {
   }
 }
 
+/** What a store is made of. */
+export interface Held {
+  readonly objects: readonly KubernetesObject[];
+  readonly settings: ModelSettings;
+  /** What is known of DNS names; nothing is asked here. */
+  readonly names: ReadonlyMap<string, NameAddresses>;
+}
+
 /** A store that holds `objects` and has nothing dirty. */
-export async function throwAwayStore(
-  objects: readonly KubernetesObject[],
-  settings: ModelSettings,
-  turns: Turns,
-): Promise<Store> {
+export async function throwAwayStore({ objects, settings, names }: Held, turns: Turns): Promise<Store> {
+  const nothing = (): void => {};
   // Until it is restored it marks nothing dirty.
-  const store = new Store({ settings, requiredKinds: ["Ingress"], onDirty: () => {}, onWantedSecrets: () => {} });
+  const store = new Store({ settings, names, requiredKinds: ["Ingress"], onDirty: nothing, onWantedSecrets: nothing });
   for (let first = 0; first < objects.length; first += PIECE_OBJECTS) {
     const piece = objects.slice(first, first + PIECE_OBJECTS);
     store.apply(piece.map((object) => ({ kind: "put", object })));

@@ -7,7 +7,6 @@ import { buildersOf, problemsOfNoKey } from "../loop/builders.ts";
 import type { EdgeBuilder } from "../loop/edge-builder.ts";
 import type { DirtyKey, Problem } from "../model/edge-model.ts";
 import { refusalProblems } from "../model/problems.ts";
-import type { ModelSettings } from "../model/input.ts";
 import { type KubernetesObject, type ObjectRef, refKey, refOf } from "../objects/objects.ts";
 import { type DocumentId, documentId, planDocuments } from "../plan/plan-documents.ts";
 import type { PushLine } from "../plan/steps.ts";
@@ -16,13 +15,12 @@ import { isSameObject } from "../store/same-object.ts";
 import type { Change, Refusal } from "../store/source.ts";
 import type { Store } from "../store/store.ts";
 import { settled } from "./settled.ts";
-import { buildKeys, throwAwayStore, Turns } from "./throw-away.ts";
+import { buildKeys, type Held, throwAwayStore, Turns } from "./throw-away.ts";
 import { unknownObjects, wantedObjects } from "./unknown-objects.ts";
+import { unresolvedNames } from "./unresolved-names.ts";
 
 /** What is known now; values that do not change any more. */
-export interface TrialBase {
-  readonly settings: ModelSettings;
-  readonly objects: readonly KubernetesObject[];
+export interface TrialBase extends Held {
   readonly refusals: readonly Refusal[];
   readonly source: "kubernetes" | "manifests";
   readonly now: number;
@@ -69,7 +67,7 @@ export interface Tried {
 export async function tryChange(base: TrialBase, change: TrialChange, signal: AbortSignal): Promise<Tried> {
   const turns = new Turns(signal);
   const known = new Map(base.objects.map((object) => [refKey(refOf(object)), object]));
-  const store = await throwAwayStore(base.objects, base.settings, turns);
+  const store = await throwAwayStore(base, turns);
   const builders = buildersOf(store, base.settings, () => base.now);
   // All in one step: what the loop changes in its own meanwhile is in none of them.
   const [fork, first, last] = [base.builder.fork(builders), base.builder.fresh(builders), base.builder.fresh(builders)];
@@ -106,7 +104,7 @@ export async function tryChange(base: TrialBase, change: TrialChange, signal: Ab
     ),
     newProblems: problems.fresh.filter((problem) => !unknown.hides(problem)),
     goneProblems: problems.gone,
-    notes: unknown.notes,
+    notes: [...unknown.notes, ...unresolvedNames(after.model)],
   };
 }
 

@@ -37,7 +37,7 @@ export function unknownObjects(input: {
   const waiting = objects
     .filter(({ ref, action }) => ref.kind === "Service" && action === "create")
     .map(({ ref }) => `${ref.namespace}/${ref.name}`)
-    .filter((key) => store.endpointSlices(key).length === 0);
+    .filter((key) => store.service(key)?.type !== "ExternalName" && store.endpointSlices(key).length === 0);
   const atNodes = store.nodes() !== null ? [] : servicesAtNodes(store, base.settings);
   const services = new Set([...waiting, ...atNodes]);
   return {

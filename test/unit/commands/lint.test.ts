@@ -92,6 +92,21 @@ test("--partial takes what is only named for there", async () => {
   assert.match(other.out, /^error host-invalid/);
 });
 
+test("a Service that is a DNS name is no fault where the configuration allows it, and is not resolved here", async (t) => {
+  const folder = await folderFor(t);
+  const config = join(folder, "config.yaml");
+  const external = SERVICE.replace("{ports", "{type: ExternalName, externalName: db.example.org, ports");
+  const stdin = [external, ingress()].join("---\n");
+  const off = await runCli(["lint", "-"], { stdin });
+  assert.equal(off.code, 1);
+  assert.match(off.out, /^error backend-unsupported: Service default\/web, stdin:1, spec\.type: /);
+  await writeFile(config, 'endpoints: {externalNames: ["*.example.org"]}\n');
+  const out =
+    "note: Service default/web is db.example.org, which is not resolved here: its peers show when it is served.\n" +
+    "2 objects in 1 file: 0 errors, 0 warnings\n";
+  assert.deepEqual(await runCli(["lint", "--config", config, "-"], { stdin }), { code: 0, out, err: "" });
+});
+
 test("--warnings-as-errors, and -o json", async () => {
   const stdin = [
     SERVICE,

@@ -84,6 +84,7 @@ async function agent(
   const base = {
     settings: SETTINGS,
     objects: known,
+    names: new Map(),
     refusals: [],
     source: "manifests" as const,
     now: Date.now(),

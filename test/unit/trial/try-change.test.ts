@@ -17,6 +17,7 @@ import {
   backend,
   BAD_KEY_PAIR,
   endpoint,
+  externalService,
   goodKeyPair,
   ingress,
   ingressClass,
@@ -53,7 +54,8 @@ const POOL: readonly KubernetesObject[] = [
   }),
   service("a/web", [servicePort(80, "http")]),
   service("a/web", [servicePort(81)]),
-  service("a/web", [servicePort(80)], "ExternalName"),
+  externalService("a/web", "db.example.org", [servicePort(80)]),
+  externalService("a/web", "db.example.net"),
   service("a/api", [servicePort(80)]),
   slice("a/s1", "web", [endpoint("10.0.0.1"), endpoint("10.0.0.2", "not-ready")]),
   slice("a/s1", "api", [endpoint("10.0.0.1")]),
@@ -68,6 +70,7 @@ const POOL: readonly KubernetesObject[] = [
 const settings = fc.constantFrom(
   SETTINGS,
   { ...SETTINGS, defaultBackend: { service: "a/web", port: 80 }, defaultCertificate: "a/cert" },
+  { ...SETTINGS, externalNames: ["*.example.org"] },
   { ...SETTINGS, allowLocalEndpoints: true, classless: "true" as const },
 );
 /** Some of the pool, one for each name. */
@@ -76,7 +79,8 @@ const some = fc
   .map((objects) => [...new Map(objects.map((object) => [refKey(refOf(object)), object])).values()]);
 
 function base(objects: readonly KubernetesObject[], more: Partial<Omit<TrialBase, "builder">> = {}): TrialBase {
-  const from = { settings: SETTINGS, objects, refusals: [], source: "manifests" as const, now: NOW, ...more };
+  const names = new Map();
+  const from = { settings: SETTINGS, objects, names, refusals: [], source: "manifests" as const, now: NOW, ...more };
   return { ...from, builder: full(from, objects).builder };
 }
 
@@ -282,6 +286,22 @@ test("what the agent did not read of a cluster is a note and no problem", async 
   assert.match(cluster.notes.join("\n"), /^Secret a\/cert was not read yet.*\nService a\/api is new: its endpoints/);
   const manifests = await attempt(base(SHOP), overlay(next));
   assert.deepEqual(manifests.newProblems.map(({ code }) => code).toSorted(), ["no-endpoints", "secret-missing"]);
+});
+
+test("a name has the addresses that are known; one that is not resolved here is a note, not a problem", async () => {
+  const settings = { ...SETTINGS, externalNames: ["*"] };
+  const names = new Map([["db.example.org", { addresses: ["10.0.0.9"], trouble: null }]]);
+  const from = base(SHOP, { source: "kubernetes", settings, names });
+  const known = await attempt(from, overlay([externalService("a/web", "db.example.org", [servicePort(80)])]));
+  assert.match(known.lines.find(({ kind }) => kind === "backend")?.text ?? "", /10\.0\.0\.9/);
+  assert.deepEqual([known.notes, known.newProblems], [[], []]);
+  const next = [
+    externalService("a/api", "new.example.org"),
+    ingress("a/two", { rules: [rule("y.example", path("/", "Prefix", backend("api")))] }),
+  ];
+  const unknown = await attempt(from, overlay(next));
+  const note = "Service a/api is new.example.org, which is not resolved here: its peers show when it is served";
+  assert.deepEqual([unknown.notes, unknown.newProblems], [[note], []]);
 });
 
 test("a Service of a cluster keeps the addresses and node ports that its server gave it", async () => {
