@@ -1,8 +1,9 @@
 // Events of the rooms → conditions of the health registry, in words for operators.
 
-import type { HealthRegistry } from "../health/registry.ts";
+import type { Condition, HealthRegistry } from "../health/registry.ts";
 import type { RefusedEvents } from "../kubernetes/event-writer.ts";
 import { AgentError, errorText } from "../lib/errors.ts";
+import type { Logger } from "../lib/log.ts";
 import type { LimitFault } from "../nginx/machine-limits.ts";
 import type { NginxFacts } from "../nginx/probe-nginx.ts";
 import type { Traffic } from "../render/traffic.ts";
@@ -168,4 +169,11 @@ export function tellProfilesFull(health: HealthRegistry, wanted: number, most: n
     message: `routes verify backends by ${wanted} different sets of authorities, more than ${most}: the last ones answer 503`,
     hint: "Use the same ca.crt in the Secrets of proxy-ssl-secret where the authority is the same.",
   });
+}
+
+export function logCondition(log: Logger, condition: Condition, began: boolean): void {
+  const fields = { code: condition.code, subject: condition.subject, text: condition.message };
+  if (!began) log.info("Condition ended", fields);
+  else if (condition.severity === "error") log.error("Condition began", fields);
+  else log.warn("Condition began", fields);
 }

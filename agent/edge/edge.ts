@@ -7,7 +7,7 @@ import { ConfigurationLane } from "../apply/configuration-lane.ts";
 import { DocumentsLane } from "../apply/documents-lane.ts";
 import type { Config } from "../config/config.ts";
 import { modelSettings } from "../config/model-settings.ts";
-import { type Condition, HealthRegistry } from "../health/registry.ts";
+import { HealthRegistry } from "../health/registry.ts";
 import { errorText } from "../lib/errors.ts";
 import { readFileIfThere } from "../lib/files.ts";
 import { buildersOf } from "../loop/builders.ts";
@@ -34,6 +34,7 @@ import type { Source, SourceState } from "../store/source.ts";
 import { Store } from "../store/store.ts";
 import { apiInputs } from "./api-inputs.ts";
 import {
+  logCondition,
   tellBeginning,
   tellConfiguration,
   tellEvents,
@@ -49,7 +50,7 @@ import { HostAddresses } from "./host-addresses.ts";
 import { createNames } from "./names.ts";
 import { Rounds } from "./rounds.ts";
 import type { Prepared } from "./prepare.ts";
-import { createGuard, createSource, type MadeSource, uidIn } from "./source.ts";
+import { createGuard, createSource, type MadeSource, requiredKinds, uidIn } from "./source.ts";
 
 /** How long connections may finish when the agent ends together with an nginx of its own. */
 const STOP_MS_MAX = 10_000;
@@ -58,12 +59,6 @@ const VERIFIED_PROFILES_MAX = 64;
 
 const now = (): number => Date.now();
 const isHost = (key: DirtyKey): boolean => key.startsWith("host:");
-
-/** Without Nodes, a cluster that is asked at its nodes would have no peers. Manifests may have none. */
-function requiredKinds({ endpoints, source }: Config): readonly ObjectKind[] {
-  const nodes = endpoints.mode === "nodePort" && source.kind === "kubernetes";
-  return ["Ingress", "Service", "EndpointSlice", ...(nodes ? (["Node"] as const) : [])];
-}
 
 export class Edge {
   readonly prepared: Omit<Prepared, "loaded">;
@@ -98,7 +93,7 @@ export class Edge {
     this.restored = loaded.snapshot !== null;
     this.#loaded = loaded;
     this.#snapshotFrom = loaded.snapshot?.savedAt ?? null;
-    this.health = new HealthRegistry(now, (condition, began) => this.#logCondition(condition, began));
+    this.health = new HealthRegistry(now, (condition, began) => logCondition(log, condition, began));
     const settings = modelSettings(config, () => this.hostAddresses.all);
     this.settings = settings;
     this.#guard = this.#createGuard();
@@ -394,13 +389,5 @@ export class Edge {
     this.configurator.grow(this.#size()).catch((error: unknown) => {
       this.prepared.log.error("Cannot plan a configuration", { error: errorText(error) });
     });
-  }
-
-  #logCondition(condition: Condition, began: boolean): void {
-    const { log } = this.prepared;
-    const fields = { code: condition.code, subject: condition.subject, text: condition.message };
-    if (!began) log.info("Condition ended", fields);
-    else if (condition.severity === "error") log.error("Condition began", fields);
-    else log.warn("Condition began", fields);
   }
 }

@@ -34,6 +34,12 @@ export interface MadeSource {
   readonly events: EventWriter | null;
 }
 
+/** Without Nodes, a cluster that is asked at its nodes would have no peers. Manifests may have none. */
+export function requiredKinds({ endpoints, source }: Config): readonly ObjectKind[] {
+  const nodes = endpoints.mode === "nodePort" && source.kind === "kubernetes";
+  return ["Ingress", "Service", "EndpointSlice", ...(nodes ? (["Node"] as const) : [])];
+}
+
 /** Throws AgentError kubeconfig-invalid. Nothing is started yet. */
 export function createSource(config: Config, targets: SourceTargets, events: EventTargets): MadeSource {
   const { source } = config;
