@@ -133,5 +133,15 @@ function localIPv6(groups: readonly number[]): string | null {
   // The rest of ::/96 are IPv4-compatible addresses: deprecated, and a way to write 127.0.0.1.
   if (groups.slice(0, 6).every((group) => group === 0)) return "is an IPv4-compatible address";
   if ((first & 0xffc0) === 0xfe80) return "is a link-local address";
-  return (first & 0xff00) === 0xff00 ? "is a multicast address" : null;
+  if ((first & 0xff00) === 0xff00) return "is a multicast address";
+  const inside = translatedIPv4(groups);
+  const reason = inside === null ? null : localIPv4(inside);
+  return reason === null ? null : `leads to an IPv4 address that ${reason}`;
+}
+
+/** The IPv4 address that a translator (NAT64, RFC 6052) or a tunnel (6to4, RFC 3056) would make of it, or null. */
+function translatedIPv4(groups: readonly number[]): readonly number[] | null {
+  const translated = groups[0] === 0x64 && groups[1] === 0xff9b && groups.slice(2, 6).every((group) => group === 0);
+  if (!translated && groups[0] !== 0x2002) return null;
+  return (translated ? groups.slice(6) : groups.slice(1, 3)).flatMap((group) => [group >> 8, group & 0xff]);
 }

@@ -180,12 +180,25 @@ describe("addresses", () => {
       "fe80::1",
       "febf::1",
       "ff02::1",
+      "64:ff9b::169.254.169.254",
+      "64:ff9b::127.0.0.1",
+      "2002:7f00:1::1",
+      "2002:a9fe:a9fe::",
       "0.1.2.3",
     ]) {
       const address = parseAddress(text);
       assert.ok(address !== null && localReason(address) !== null, text);
     }
-    for (const text of ["10.0.0.1", "192.168.1.1", "100.64.0.1", "1.1.1.1", "fd00::1", "2001:db8::1", "64:ff9b::1"]) {
+    for (const text of [
+      "10.0.0.1",
+      "192.168.1.1",
+      "100.64.0.1",
+      "1.1.1.1",
+      "fd00::1",
+      "2001:db8::1",
+      "64:ff9b::10.0.0.1",
+      "2002:a00:1::1",
+    ]) {
       const address = parseAddress(text);
       assert.ok(address !== null && localReason(address) === null, text);
     }
