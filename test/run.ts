@@ -66,7 +66,7 @@ async function main(): Promise<number> {
   const { lanes, fakeOnly } = request;
   const results: { readonly name: string; readonly tally: Tally }[] = [];
   try {
-    await prepare(lanes);
+    await prepare(lanes, request);
     for (const lane of lanes) results.push({ name: lane.name, tally: await runLane(lane, request) });
   } catch (error) {
     process.stdout.write(`FAILED preparation: ${error instanceof Error ? error.message : String(error)}\n`);

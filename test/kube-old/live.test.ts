@@ -8,21 +8,14 @@ import { describe, test } from "node:test";
 import { loadKubeconfig } from "../../agent/kubernetes/kubeconfig.ts";
 import { KubernetesSource } from "../../agent/kubernetes/kubernetes-source.ts";
 import { LIMITS } from "../../agent/kubernetes/limits.ts";
-import { ensureOldApiserver } from "../kube/build-old.ts";
-import { type Cluster, startCluster } from "../kube/cluster.ts";
+import type { Cluster } from "../kube/cluster.ts";
 import { collectionPath } from "../kube/paths.ts";
 import { Recorder, trim, until } from "../unit/kubernetes/harness.ts";
+import { startOld } from "./cluster.ts";
 import { expectAllRead } from "./expect.ts";
 import { AGES, OBJECTS, PATHS } from "./objects.ts";
 
 const RECORDED = join(import.meta.dirname, "recorded.json");
-
-async function startOld(hidden: readonly string[]): Promise<Cluster> {
-  const flags =
-    hidden.length === 0 ? [] : [`--runtime-config=${hidden.map((version) => `${version}=false`).join(",")}`];
-  const apiserver = await ensureOldApiserver();
-  return startCluster({ apiserver, apiserverFlags: flags, controllers: false, etcd: "3.4" });
-}
 
 /** Each through its own version; what the server has not is left out. */
 async function create(cluster: Cluster, hidden: readonly string[]): Promise<void> {

@@ -53,7 +53,7 @@ export const LANES: readonly Lane[] = [
   {
     name: "kube",
     what: "the real API server, and the fake one held to it",
-    needs: ["roots", "kube"],
+    needs: ["bundles", "roots", "kube"],
     // The old API server takes minutes to build: with the long lanes alone.
     run: ({ all }) => runOnHost(files(["kube", "contract", ...(all ? ["kube-old"] : [])], 1, 15 * MINUTE_MS), "lab"),
   },

@@ -5,10 +5,11 @@ import { join } from "node:path";
 import { NODE, REPOSITORY } from "../edges/machine.ts";
 import { ensureRoot, SUITES } from "../edges/roots.ts";
 import { ensureEtcd, ensureKubeBinaries } from "../kube/build.ts";
-import type { Lane, Need } from "./lanes.ts";
+import { ensureOldApiserver } from "../kube/build-old.ts";
+import type { Lane, LaneOptions, Need } from "./lanes.ts";
 
 /** Makes what these lanes need. Throws with the fix when it cannot be made. */
-export async function prepare(lanes: readonly Lane[]): Promise<void> {
+export async function prepare(lanes: readonly Lane[], { all }: Pick<LaneOptions, "all">): Promise<void> {
   const needs = new Set<Need>(lanes.flatMap((lane) => lane.needs));
   if (needs.has("bundles")) buildBundles();
   if (needs.has("roots")) {
@@ -21,6 +22,8 @@ export async function prepare(lanes: readonly Lane[]): Promise<void> {
     await ensureKubeBinaries();
     await ensureEtcd();
   }
+  // Here and not in its tests: these run where there is no network.
+  if (all && lanes.some(({ name }) => name === "kube")) await ensureOldApiserver();
 }
 
 function buildBundles(): void {
