@@ -38,24 +38,13 @@ export interface RouteValue {
   /** tries: peers asked for one request at most; timeout_ms: no new try after that long, 0 for no limit. */
   readonly retry: { readonly tries: number; readonly timeout_ms: number };
 }
-/** What a route does beyond balancing; docs/dataplane-api.md says how. */
+type Cors = Extract<Filter, { kind: "cors" }>;
+/** What a route does, by document; docs/dataplane-api.md says how. */
 export type FilterValue =
-  | { readonly kind: "access"; readonly allow: readonly (readonly string[])[]; readonly deny: readonly string[] }
-  | { readonly kind: "app_root"; readonly path: string }
+  | Exclude<Filter, Cors>
+  | (Omit<Cors, "maxAgeS"> & { readonly max_age_s: number })
   | { readonly kind: "balance"; readonly by: "ewma" }
   | { readonly kind: "balance"; readonly by: "hash"; readonly key: readonly string[]; readonly bound: number }
-  | {
-      readonly kind: "cors";
-      readonly origins: readonly string[];
-      readonly methods: string;
-      readonly headers: string;
-      readonly expose: string;
-      readonly credentials: boolean;
-      readonly max_age_s: number;
-    }
-  | { readonly kind: "redirect"; readonly code: 301 | 302 | 303 | 307 | 308; readonly location: readonly string[] }
-  | { readonly kind: "rewrite"; readonly pattern: string; readonly target: string }
-  | { readonly kind: "strip"; readonly prefix: string; readonly target: string }
   | { readonly kind: "upstream_tls_name"; readonly name: string };
 /** `prefix`: lower case; `pattern`: a PCRE with its leading "^", or "" where the prefix is all there is to match */
 export interface ExpressionValue {

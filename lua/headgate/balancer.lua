@@ -3,10 +3,12 @@
 local balance = require("headgate.balance")
 local balancer = require("ngx.balancer")
 local limits = require("headgate.limits")
+local peers = require("headgate.peers")
 local round_robin = require("headgate.pickers.round_robin")
 local store = require("headgate.store")
 
 local next_peer = round_robin.next
+local name_of = peers.name_of
 local set_current_peer = balancer.set_current_peer
 -- Not in lua-resty-core before 0.1.29: there, connections with a name of their own are not kept.
 local enable_keepalive = balancer.enable_keepalive
@@ -31,10 +33,6 @@ local function set_times(route)
     elseif route.own_timeouts then
         set_timeouts(route.connect_s, route.send_s, route.read_s)
     end
-end
-
-local function name_of(backend, index)
-    return backend.addresses[index] .. ":" .. backend.ports[index]
 end
 
 -- Connections whose handshake names the route's server are kept by address and name, all others by

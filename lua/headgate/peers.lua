@@ -18,13 +18,21 @@ local function average(states)
     return count == 0 and 0 or sum / count
 end
 
---- Addresses with their ports, in the order of the backend's peers.
+--- The address of a peer with its port.
+---@param backend table
+---@param index integer
+---@return string
+function _M.name_of(backend, index)
+    return backend.addresses[index] .. ":" .. backend.ports[index]
+end
+
+--- The names of all peers, in the order of the backend.
 ---@param backend table
 ---@return string[]
 function _M.names_of(backend)
     local names = {}
     for i = 1, backend.count do
-        names[i] = backend.addresses[i] .. ":" .. backend.ports[i]
+        names[i] = _M.name_of(backend, i)
     end
     return names
 end

@@ -3,6 +3,7 @@
 
 local checks = require("headgate.checks")
 local limits = require("headgate.limits")
+local parts = require("headgate.parts")
 
 local find, sub = string.find, string.sub
 local ipairs = ipairs
@@ -45,7 +46,7 @@ function _M.check(value, field)
 end
 
 ---@class headgate.balance
----@field key { variable: string?, text: string? }[]? of a hash; nil: peak EWMA
+---@field key headgate.part[]? of a hash; nil: peak EWMA
 ---@field bound number? how many times its share of the requests in flight a peer may have
 
 --- Prepares the filter.
@@ -55,12 +56,7 @@ function _M.new(value)
     if value.by ~= "hash" then
         return {}
     end
-    local key = {}
-    for i, part in ipairs(value.key) do
-        local variable = sub(part, 1, 1) == "$"
-        key[i] = variable and { variable = sub(part, 2) } or { text = part }
-    end
-    return { key = key, bound = value.bound > 0 and value.bound / 100 or nil }
+    return { key = parts.new(value.key), bound = value.bound > 0 and value.bound / 100 or nil }
 end
 
 return _M

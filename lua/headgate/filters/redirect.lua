@@ -2,6 +2,7 @@
 
 local checks = require("headgate.checks")
 local limits = require("headgate.limits")
+local parts = require("headgate.parts")
 local paths = require("headgate.paths")
 
 local concat = table.concat
@@ -44,18 +45,13 @@ end)
 
 ---@class headgate.redirect
 ---@field code integer
----@field parts { variable: string?, text: string? }[]
+---@field parts headgate.part[]
 
 --- Prepares the filter.
 ---@param value table
 ---@return headgate.redirect
 function _M.new(value)
-    local parts = {}
-    for i, written in ipairs(value.location) do
-        local variable = sub(written, 1, 1) == "$"
-        parts[i] = variable and { variable = sub(written, 2) } or { text = written }
-    end
-    return { code = value.code, parts = parts }
+    return { code = value.code, parts = parts.new(value.location) }
 end
 
 --- The value of the Location header.
