@@ -1,5 +1,6 @@
 --- What the router would do with a request. Reads, changes nothing.
 
+local guards = require("headgate.guards")
 local networks = require("headgate.networks")
 local paths = require("headgate.paths")
 local request = require("headgate.request")
@@ -34,8 +35,9 @@ function _M.explain(host, path, scheme, client)
         peers = {},
     }
     local filters = traced and traced.filters
-    if filters and filters.guards and not client then
-        result.note = "guards by address are left out: give client"
+    if filters then
+        local asked = { host = host, path = judged, uri = path, client = as.client, as = as }
+        result.note = guards.note(filters, asked)
     end
     if not route then
         result.status = sent

@@ -6,6 +6,7 @@ local app_root = require("headgate.filters.app_root")
 local balance = require("headgate.filters.balance")
 local checks = require("headgate.checks")
 local cors = require("headgate.filters.cors")
+local guards = require("headgate.guards")
 local limits = require("headgate.limits")
 local redirect = require("headgate.filters.redirect")
 local rewrite = require("headgate.filters.rewrite")
@@ -55,7 +56,8 @@ function _M.check(value, field)
 end
 
 ---@class headgate.filters
----@field guards table[]? of headgate.filters.access
+---@field guards headgate.guard[]? in their order: those that ask for nothing
+---@field asking headgate.guard[]? in their order: those that ask for credentials
 ---@field app_root string? a Location
 ---@field balance headgate.balance?
 ---@field cors headgate.cors?
@@ -75,8 +77,7 @@ function _M.compile(list, regex)
     local filters = {}
     for _, value in ipairs(list) do
         if value.kind == "access" then
-            filters.guards = filters.guards or {}
-            filters.guards[#filters.guards + 1] = access.new(value)
+            guards.add(filters, value.kind, access.new(value))
         elseif value.kind == "app_root" then
             filters.app_root = app_root.new(value)
         elseif value.kind == "balance" then

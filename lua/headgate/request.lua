@@ -2,8 +2,8 @@
 -- It runs for every request of a client and ends each of them by an answer or by the jump, so a
 -- client that asks for a profile's own path is routed like any other.
 
-local access = require("headgate.filters.access")
 local cors = require("headgate.filters.cors")
+local guards = require("headgate.guards")
 local https = require("headgate.https")
 local networks = require("headgate.networks")
 local paths = require("headgate.paths")
@@ -11,6 +11,7 @@ local redirect = require("headgate.filters.redirect")
 local rewrite = require("headgate.filters.rewrite")
 local router = require("headgate.router")
 local store = require("headgate.store")
+local strict = require("headgate.strict")
 
 local byte, find, sub = string.byte, string.find, string.sub
 local pcall = pcall
@@ -99,37 +100,6 @@ local function route_in(host, path)
     return route, status, reason, how, matched
 end
 
--- The URI to be sent, for a host that is strict.
-local function strict_uri(host, path, uri)
-    local question = find(uri, "?", 1, true)
-    local raw = question and sub(uri, 1, question - 1) or uri
-    if raw == path and not find(raw, "[;\\#]") then
-        return uri
-    end
-    local sent, reason = paths.strict(raw)
-    if not sent then
-        return nil, 400, reason
-    end
-    local judged = paths.decode(sent)
-    if judged ~= path then
-        return nil, 400, "path has two readings"
-    end
-    if find(judged, "[;?#%%]") then
-        local readings
-        readings, reason = paths.readings(judged)
-        if not readings then
-            return nil, 400, reason
-        end
-        local key = match(host, judged)
-        for _, reading in ipairs(readings) do
-            if match(host, reading) ~= key then
-                return nil, 400, "path has a reading of another route"
-            end
-        end
-    end
-    return question and sent .. sub(uri, question) or sent
-end
-
 local function backend_of(route)
     local key = route.backend
     if not key then
@@ -158,25 +128,6 @@ local function backend_of(route)
     return backend
 end
 
--- Whether the guards of a route let a client through.
-local function passes(guards, as)
-    local client
-    if as then
-        client = as.client
-        if client == nil then
-            return true
-        end
-    else
-        client = networks.client(var.binary_remote_addr)
-    end
-    for i = 1, #guards do
-        if not access.passes(guards[i], client) then
-            return false
-        end
-    end
-    return true
-end
-
 ---@class headgate.request.as whose request it would be, for explain
 ---@field secure boolean whether the listener speaks TLS
 ---@field client string|false|nil bytes of its address, false for none; nil: guards are left out
@@ -203,16 +154,23 @@ local function table_of(name)
     return host, host, exact
 end
 
--- What a route answers itself, before any backend is asked: guards first, so that whoever is not
--- let in learns nothing more.
-local function own_answer(route, as)
-    if route.closed then
-        return 503, route.closed
+-- A request as the guards of its route see it.
+local function guarded(name, path, uri, as)
+    local client
+    if as then
+        client = as.client
+    else
+        client = networks.client(var.binary_remote_addr)
     end
-    local filters = route.filters
-    if filters and filters.guards and not passes(filters.guards, as) then
-        return 403, "the client's address is not allowed"
-    end
+    return { host = name, path = path, uri = uri, client = client, as = as }
+end
+
+-- The answer of a route that sends all its requests elsewhere.
+local function sent_on(route, name, path, uri, as)
+    local to = route.filters.redirect
+    local scheme = https.is_secure(as) and "https" or "http"
+    local about = { scheme = scheme, host = name, path = path, uri = uri }
+    return nil, to.code, redirect.location(to, about), route
 end
 
 -- The backend of a route and the URI that it is sent.
@@ -240,6 +198,7 @@ end
 ---@return integer|string status_or_uri with a route the URI to be sent, else the status
 ---@return table|string backend_or_reason with a route its backend, else why, or where to for 30x
 ---@return table? refused without a route: the one that was chosen
+---@return table<string, string>? headers without a route: of the answer
 function _M.decide(name, path, uri, as)
     seen = changes()
     local decider, host, exact = table_of(name)
@@ -248,7 +207,7 @@ function _M.decide(name, path, uri, as)
     end
     local status, reason
     if decider.strict then
-        uri, status, reason = strict_uri(decider, path, uri)
+        uri, status, reason = strict.uri(decider, path, uri)
         if not uri then
             return nil, status, reason
         end
@@ -258,15 +217,23 @@ function _M.decide(name, path, uri, as)
     if not route then
         return nil, status, reason
     end
-    status, reason = own_answer(route, as)
-    if status then
-        return nil, status, reason, route
+    if route.closed then
+        return nil, 503, route.closed, route
     end
-    local sent_on = route.filters and route.filters.redirect
-    if sent_on then
-        local scheme = https.is_secure(as) and "https" or "http"
-        local about = { scheme = scheme, host = name, path = path, uri = uri }
-        return nil, sent_on.code, redirect.location(sent_on, about), route
+    local filters = route.filters
+    local request, asking, headers
+    if filters then
+        asking = filters.asking
+        request = (filters.guards or asking) and guarded(name, path, uri, as)
+        if filters.guards then
+            status, reason, headers = guards.judge(filters.guards, request)
+            if status then
+                return nil, status, reason, route, headers
+            end
+        end
+        if filters.redirect and not asking then
+            return sent_on(route, name, path, uri, as)
+        end
     end
     if https.wants(route, path, as)
         and (route.always_redirects or https.has_certificate(name, host, exact, seen))
@@ -274,8 +241,17 @@ function _M.decide(name, path, uri, as)
         local port = https.port == 443 and "" or ":" .. https.port
         return nil, https.redirect_code, "https://" .. name .. port .. paths.encode(uri), route
     end
-    if path == "/" and route.filters and route.filters.app_root then
-        return nil, 302, route.filters.app_root, route
+    if asking then
+        status, reason, headers = guards.judge(asking, request)
+        if status then
+            return nil, status, reason, route, headers
+        end
+        if filters.redirect then
+            return sent_on(route, name, path, uri, as)
+        end
+    end
+    if path == "/" and filters and filters.app_root then
+        return nil, 302, filters.app_root, route
     end
     return onward(route, path, uri)
 end
@@ -340,7 +316,7 @@ local function handle(ctx)
         return 400, "not a request of a client"
     end
     local path = var.uri
-    local route, sent, backend, refused = _M.decide(name, path, uri)
+    local route, sent, backend, refused, headers = _M.decide(name, path, uri)
     local hsts = https.strict_transport(name, seen)
     if hsts then
         var.hg_hsts = hsts
@@ -350,6 +326,11 @@ local function handle(ctx)
             ctx.series = refused.series
             if _M.access_log then
                 var.hg_route = refused.label
+            end
+        end
+        if headers then
+            for header, value in pairs(headers) do
+                ngx.header[header] = value
             end
         end
         return sent, backend

@@ -34,9 +34,11 @@ _M.check = checks.object({
     deny = network_list,
 }, few)
 
+local judge, note
+
 --- Prepares a guard.
 ---@param value table
----@return table guard
+---@return headgate.guard
 function _M.new(value)
     local allow = {}
     for _, list in ipairs(value.allow) do
@@ -44,7 +46,8 @@ function _M.new(value)
             allow[#allow + 1] = networks.compile(list)
         end
     end
-    return { allow = allow, deny = #value.deny > 0 and networks.compile(value.deny) or nil }
+    local deny = #value.deny > 0 and networks.compile(value.deny) or nil
+    return { allow = allow, deny = deny, judge = judge, note = note }
 end
 
 --- Whether a client may pass: it is in no denied network, and in one of each list that allows.
@@ -66,6 +69,20 @@ function _M.passes(guard, client)
         end
     end
     return true
+end
+
+function judge(guard, request)
+    local client = request.client
+    if client == nil and request.as then
+        return
+    end
+    if not _M.passes(guard, client) then
+        return 403, "the client's address is not allowed"
+    end
+end
+
+function note(_, request)
+    return request.client == nil and "guards by address are left out: give client" or nil
 end
 
 return _M
