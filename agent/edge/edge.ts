@@ -188,10 +188,11 @@ export class Edge {
     // Documents of the snapshot may name profiles: an nginx without them would answer 503.
     if (this.restored) this.reconciler.build(this.store.takeDirty());
     this.configurator.expect(this.#size());
+    // Before nginx: it is read while nginx comes up, and all there is goes out with the first push.
+    this.source.start();
     const reason = await this.nginx.start(counter.next(), (generation) => this.configurator.files(generation), signal);
     await this.configurator.running(reason);
     this.reconciler.start();
-    this.source.start();
     this.names.start();
     this.#rounds.start();
   }

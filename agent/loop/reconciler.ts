@@ -67,6 +67,8 @@ export class Reconciler {
   #running: Promise<void> | null = null;
   #roundSince: number | null = null;
   #woken = false;
+  /** There is a data plane to push to. */
+  #begun = false;
   #auditDue = true;
   #backoffMs = BACKOFF_MS;
   #retry: NodeJS.Timeout | null = null;
@@ -100,7 +102,9 @@ export class Reconciler {
     return runs > ROUND_MS_MAX ? runs : null;
   }
 
+  /** Begins. What woke it before, while nginx came up, is done now. */
   start(): void {
+    this.#begun = true;
     // What a snapshot says was applied may be wanted no more: each is looked at once.
     for (const id of this.#options.lane.applied.keys()) this.#touched.add(id);
     this.#audits = setInterval(() => this.audit(), AUDIT_EVERY_MS);
@@ -110,7 +114,7 @@ export class Reconciler {
   /** Something is dirty. Starts a round unless one runs; that one will see it. */
   wake(): void {
     this.#woken = true;
-    if (this.#stopping.signal.aborted || this.#running !== null || this.#retry !== null) return;
+    if (!this.#begun || this.#stopping.signal.aborted || this.#running !== null || this.#retry !== null) return;
     this.#running = this.#rounds().finally(() => {
       this.#running = null;
       this.#roundSince = null;

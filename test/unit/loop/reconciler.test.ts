@@ -32,7 +32,7 @@ interface World {
   settled(condition: () => boolean): Promise<void>;
 }
 
-async function world(t: TestContext, assumed: readonly AppliedDocument[] = []): Promise<World> {
+async function world(t: TestContext, assumed: readonly AppliedDocument[] = [], begun = true): Promise<World> {
   const folder = await mkdtemp(join(tmpdir(), "headgate-loop-"));
   const plane = new FakeDataPlane();
   const lane = new DocumentsLane(plane);
@@ -89,7 +89,7 @@ async function world(t: TestContext, assumed: readonly AppliedDocument[] = []): 
     await reconciler.stop();
     await rm(folder, { recursive: true, force: true });
   });
-  reconciler.start();
+  if (begun) reconciler.start();
   return made;
 }
 
@@ -196,6 +196,20 @@ test("what is built anew while a push of the same document is in flight is pushe
   await w.settled(() => JSON.stringify(addresses(w.plane, "backend:ns/a/80")) === '["10.0.0.2"]');
   await w.settled(() => w.stricter.length === 2);
   assert.deepEqual(w.stricter, [null, w.counter.current]);
+});
+
+test("what comes before the start, while nginx comes up, waits for it", async (t) => {
+  const w = await world(t, [], false);
+  w.plane.down = true;
+  w.edge.set("a", { peers: ["10.0.0.1"], closed: false });
+  w.change("a");
+  w.reconciler.audit();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual([w.reconciler.stuckMs(), w.health.list()], [null, []]);
+  w.plane.down = false;
+  w.reconciler.start();
+  await w.settled(() => w.plane.live().has("host:ingress/a"));
+  assert.equal(w.reconciler.facts.pushes, 1);
 });
 
 test("builds nothing before it may", async (t) => {
