@@ -289,6 +289,9 @@ test("gives its own metrics and the data plane's, and its own alone when that is
   assert.match(body, /^headgate_state\{state="serving"\} 1$/m);
   assert.match(body, /^headgate_info\{version="0\.1\.0",nginx="1\.26\.3"\} 1$/m);
   assert.match(body, /^headgate_requests_total 5$/m);
+  assert.match(body, /^headgate_agent_process_resident_memory_bytes \d+$/m);
+  // Measured by a timer of 10 ms, for as long as the agent lives.
+  assert.doesNotMatch(body, /eventloop_lag_(min|mean|max|p99)/);
   silent = true;
   const alone = await ask(where, "/metrics");
   assert.equal(alone.status, 200);
