@@ -27,6 +27,15 @@ test("bundles are ASCII, so that V8 holds a byte for each character", () => {
   }
 });
 
+test("the agent starts without loading undici", () => {
+  const told = `data:text/javascript,process.on("exit", () => console.log(process.moduleLoadList.join()))`;
+  const agent = join(REPOSITORY, "dist/agent.js");
+  const run = spawnSync(process.execPath, ["--import", told, agent, "--nothing"], { encoding: "utf8" });
+  assert.equal(run.status, 2);
+  assert.match(run.stdout, /NativeModule http\b/);
+  assert.doesNotMatch(run.stdout, /undici/);
+});
+
 test("what lint and plan load is apart, and whole", () => {
   const cli = readFileSync(join(REPOSITORY, "dist/cli.js"), "utf8");
   const loaded = [...cli.matchAll(/\bimport\("([^"]+)"\)/g)].map(([, name = ""]) => name).filter(isOurs);
