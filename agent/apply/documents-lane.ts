@@ -10,6 +10,7 @@ import type { PushLine } from "../plan/steps.ts";
 export interface PushOutcome {
   /** Lines that the data plane confirmed. */
   readonly confirmed: number;
+  /** What it refused, without what it had refused in the same words before. */
   readonly refused: readonly { readonly id: DocumentId; readonly message: string }[];
   /** To be tried again: the data plane holds something newer, or has no room. */
   readonly again: readonly DocumentId[];
@@ -18,12 +19,21 @@ export interface PushOutcome {
   readonly outOfMemory: boolean;
 }
 
+/** A text that was refused, and why. */
+interface Refusal {
+  readonly text: string;
+  readonly message: string;
+  /** Whoever refused it may be gone: it is sent once more. */
+  readonly again: boolean;
+}
+
 export class DocumentsLane {
   readonly #dataPlane: DataPlane;
   readonly #applied = new Map<DocumentId, AppliedDocument>();
-  /** Text that was refused, and why. */
-  readonly #refused = new Map<DocumentId, { readonly text: string; readonly message: string }>();
+  readonly #refused = new Map<DocumentId, Refusal>();
   readonly #retiring = new Map<DocumentId, number>();
+  /** Who read the documents when they were last looked at; "" before. */
+  #readers = "";
   #bytes = 0;
 
   constructor(dataPlane: DataPlane) {
@@ -43,14 +53,33 @@ export class DocumentsLane {
     return this.#retiring;
   }
 
-  /** Refused texts by id, for the planner. */
+  /** Refused texts by id, for the planner, without those that are to be sent once more. */
   refusedTexts(): ReadonlyMap<DocumentId, string> {
-    return new Map([...this.#refused].map(([id, { text }]) => [id, text]));
+    return new Map([...this.#refused].flatMap(([id, { text, again }]) => (again ? [] : [[id, text] as const])));
   }
 
   /** Refused documents and the data plane's words, for `status`. */
   refusals(): readonly { readonly id: DocumentId; readonly message: string }[] {
     return [...this.#refused].map(([id, { message }]) => ({ id, message }));
+  }
+
+  /**
+   * What was refused is to be sent again where others read it than before: workers with other Lua, other profiles or
+   * other limits may take it. Gives these documents. Any change of workers counts, for a worker of before may still
+   * have answered a push after one of now has answered `state`.
+   */
+  askAgain(state: DataPlaneState): readonly DocumentId[] {
+    const pids = state.workers.map(({ pid, configuration }) => `${pid}@${configuration}`).toSorted();
+    const readers = [state.epoch, state.version, ...pids].join(" ");
+    if (readers === this.#readers) return [];
+    this.#readers = readers;
+    for (const [id, refusal] of this.#refused) this.#refused.set(id, { ...refusal, again: true });
+    return [...this.#refused.keys()];
+  }
+
+  /** A document that is not wanted any more, or not as it was refused, is no fault any more. */
+  forgive(wanted: (id: DocumentId) => string | undefined): void {
+    for (const [id, { text }] of this.#refused) if (wanted(id) !== text) this.#refused.delete(id);
   }
 
   /** Takes over what a snapshot says was applied; `audit` then holds it against the truth. */
@@ -83,8 +112,7 @@ export class DocumentsLane {
           confirmed += 1;
           break;
         case "invalid":
-          if (line.text !== null) this.#refused.set(id, { text: line.text, message: result.message });
-          refused.push({ id, message: result.message });
+          if (this.#refuse(id, line.text, result.message)) refused.push({ id, message: result.message });
           break;
         case "stale":
           heldGeneration = Math.max(heldGeneration, result.held);
@@ -130,6 +158,13 @@ export class DocumentsLane {
       differing.push(id);
     }
     return differing;
+  }
+
+  /** False where the same was refused in the same words before. */
+  #refuse(id: DocumentId, text: string | null, message: string): boolean {
+    const before = this.#refused.get(id);
+    if (text !== null) this.#refused.set(id, { text, message, again: false });
+    return before?.text !== text || before?.message !== message;
   }
 
   #confirm(id: DocumentId, line: PushLine): void {

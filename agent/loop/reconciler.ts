@@ -205,6 +205,7 @@ export class Reconciler {
 
   async #send(ids: readonly DocumentId[], stricter: boolean): Promise<void> {
     const { lane, builder, counter, now, log } = this.#options;
+    lane.forgive((id) => builder.wanted.get(id)?.text);
     const plan = planDocuments({
       ids,
       wanted: builder.wanted,
@@ -246,6 +247,7 @@ export class Reconciler {
         log.warn("Data plane differed", { documents: differing.length, epoch: state.epoch });
       }
     }
+    for (const id of lane.askAgain(state)) this.#touched.add(id);
     for (const problem of state.problems) log.warn("Data plane has a problem", { problem });
     this.#auditDue = false;
     this.#facts = { ...this.#facts, state, generation: Math.max(state.generation, this.#facts.generation ?? 0) };

@@ -5,6 +5,7 @@ import * as z from "zod/mini";
 import { AgentError, errorText } from "../lib/errors.ts";
 import type { PushLine } from "../plan/steps.ts";
 import { SCHEMA } from "../render/documents.ts";
+import { PUSH_BODY_BYTES_MAX } from "../render/files.ts";
 import type { DataPlaneState, HeldDocument, PushResult } from "./data-plane.ts";
 
 /** One request is at most this long; longer pushes are cut, so that a worker is never busy for long. */
@@ -88,10 +89,29 @@ export class PushClient {
     this.#socketPath = socketPath;
   }
 
-  /** Sends the lines in order, in pieces; the results are in the order of the lines. Throws `push-failed`. */
+  /**
+   * Sends the lines in order, in pieces; the results are in the order of the lines. Throws `push-failed`.
+   * A line that is too long for the API is refused here and costs no other one: in a push it would cost all of them.
+   */
   async push(lines: readonly PushLine[], signal: AbortSignal): Promise<readonly PushResult[]> {
+    const encoded = lines.map(encodeLine);
+    const bytes = encoded.map((line) => Buffer.byteLength(line));
+    const taken = await this.#send(
+      encoded.filter((_, index) => (bytes[index] ?? 0) <= PUSH_BODY_BYTES_MAX),
+      signal,
+    );
+    const results = taken.values();
+    return bytes.map((size) => {
+      if (size > PUSH_BODY_BYTES_MAX) return tooLong(size);
+      const result = results.next().value;
+      if (result === undefined) throw new AgentError("push-failed", "cannot push: a line was not answered");
+      return result;
+    });
+  }
+
+  async #send(lines: readonly string[], signal: AbortSignal): Promise<readonly PushResult[]> {
     const results: PushResult[] = [];
-    for (const piece of cutPieces(lines.map(encodeLine))) {
+    for (const piece of cutPieces(lines)) {
       const answer = await this.#call(
         { method: "PUT", path: "/v1/documents", body: piece.join(""), fresh: false },
         signal,
@@ -223,6 +243,10 @@ function* cutPieces(lines: readonly string[]): Generator<readonly string[]> {
     bytes += size;
   }
   if (piece.length > 0) yield piece;
+}
+
+function tooLong(bytes: number): PushResult {
+  return { kind: "invalid", message: `it has ${bytes} bytes, and a document may have ${PUSH_BODY_BYTES_MAX}` };
 }
 
 function toResult(answer: z.infer<typeof resultSchema>): PushResult {

@@ -123,7 +123,7 @@ export const LISTEN_BACKLOG = 4096;
 /** Counters: about 100 bytes a number, 20 MB hold those of 30,000 routes. */
 const METRICS_DICT_MB = 20;
 /** The longest body of the push API, as lua/headgate/limits.lua has it. */
-const PUSH_BODY_BYTES_MAX = 1_048_576;
+export const PUSH_BODY_BYTES_MAX = 1_048_576;
 
 /**
  * The files of nginx: `nginx.conf`, one file for each server policy and each profile. Includes are relative to the

@@ -23,6 +23,8 @@ export class FakeDataPlane implements DataPlane {
   readonly invalid = new Set<string>();
   readonly full = new Set<string>();
   epoch = "e1";
+  /** Process ids. */
+  workers: readonly number[] = [2];
   /** Awaited before a push is answered. */
   gate: Promise<void> = Promise.resolve();
 
@@ -40,8 +42,8 @@ export class FakeDataPlane implements DataPlane {
       generation: Math.max(0, ...[...this.documents.values()].map((held) => held.generation)),
       kinds: Object.fromEntries(digests([...this.documents.values()].filter((held) => held.text !== null))),
       memory: { documents: { capacity: 1000, free: 900 } },
-      worker: { pid: 2, configuration: this.configured.at(-1)?.generation ?? 0 },
-      workers: [{ pid: 2, configuration: this.configured.at(-1)?.generation ?? 0 }],
+      worker: this.#worker(this.workers[0] ?? 0),
+      workers: this.workers.map((pid) => this.#worker(pid)),
       masterPid: 1,
       problems: [],
     }));
@@ -70,6 +72,10 @@ export class FakeDataPlane implements DataPlane {
   forget(epoch: string): void {
     this.documents.clear();
     this.epoch = epoch;
+  }
+
+  #worker(pid: number): { readonly pid: number; readonly configuration: number } {
+    return { pid, configuration: this.configured.at(-1)?.generation ?? 0 };
   }
 
   async #async<T>(answer: () => T): Promise<T> {

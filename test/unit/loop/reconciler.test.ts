@@ -271,6 +271,38 @@ test("a refused document is named and costs no other one", async (t) => {
   assert.deepEqual(w.lane.refusals(), []);
 });
 
+test("a refused document is sent again to other workers, and named until one takes it", async (t) => {
+  const w = await world(t);
+  w.plane.invalid.add("backend:ns/a/80");
+  w.edge.set("a", { peers: ["10.0.0.1"], closed: false });
+  w.change("a");
+  await w.settled(() => w.lane.refusals().length === 1);
+  const sent = (): number => w.plane.log.filter(({ key }) => key === "ns/a/80").length;
+  w.reconciler.audit();
+  await w.settled(() => w.reconciler.facts.verified);
+  assert.equal(sent(), 1, "the same workers are not asked twice");
+  w.plane.workers = [3];
+  w.reconciler.audit();
+  await w.settled(() => sent() === 2);
+  assert.equal(w.lane.refusals().length, 1);
+  w.plane.invalid.clear();
+  w.plane.workers = [4];
+  w.reconciler.audit();
+  await w.settled(() => w.plane.live().has("backend:ns/a/80"));
+  assert.deepEqual(w.lane.refusals(), []);
+});
+
+test("a refused document that nobody wants any more is no fault any more", async (t) => {
+  const w = await world(t);
+  w.plane.invalid.add("backend:ns/a/80");
+  w.edge.set("a", { peers: ["10.0.0.1"], closed: false });
+  w.change("a");
+  await w.settled(() => w.lane.refusals().length === 1);
+  w.edge.delete("a");
+  w.change("a");
+  await w.settled(() => w.lane.refusals().length === 0);
+});
+
 test("a document without room does not hold up others", async (t) => {
   const w = await world(t);
   w.plane.full.add("backend:ns/a/80");

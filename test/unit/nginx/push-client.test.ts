@@ -75,6 +75,20 @@ test("long pushes are cut into pieces of at most 256 kB, and the answers stay in
   );
 });
 
+test("a line that is too long for the API is refused by itself, and the others are sent", async (t) => {
+  const keys: string[] = [];
+  const client = await listening(t, (body, _request, response) => {
+    const lines = body.split("\n").slice(0, -1);
+    for (const text of lines) keys.push((JSON.parse(text) as { key: string }).key); // our own encoding
+    response.end(lines.map(() => '{"result":"applied"}\n').join(""));
+  });
+  const results = await client.push([line("a"), line("b", `"${"x".repeat(10_000_000)}"`), line("c")], signal);
+  assert.deepEqual(keys, ["a", "c"]);
+  assert.deepEqual([results[0]?.kind, results[2]?.kind], ["applied", "applied"]);
+  assert.ok(results[1]?.kind === "invalid");
+  assert.match(results[1].message, /^it has 100000\d\d bytes, and a document may have 1048576$/);
+});
+
 test("fewer answers than lines is no success", async (t) => {
   const client = await listening(t, (_body, _request, response) => response.end('{"result":"applied"}\n'));
   await assert.rejects(
