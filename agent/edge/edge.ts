@@ -342,12 +342,13 @@ export class Edge {
   }
 
   #wish(config: Config): NginxWish {
-    const { defaultCertificate, facts, paths, root, workerUser } = this.prepared;
+    const { defaultCertificate, facts, luaDigest, paths, root, workerUser } = this.prepared;
     return buildNginxView({
       config,
       facts,
       paths,
       luaDir: join(root, "lua"),
+      luaDigest,
       snapshotDir: snapshotDir(config.stateDir),
       defaultCertificate,
       documentsDictMb: documentsDictMb(this.documents.bytes, 0),

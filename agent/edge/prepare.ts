@@ -7,6 +7,7 @@ import type { NameRecord } from "../dns/answers.ts";
 import type { Logger } from "../lib/log.ts";
 import { GenerationCounter } from "../lib/generation-counter.ts";
 import { type CertificateFiles, ensureSelfSigned } from "../certificates/self-signed.ts";
+import { luaDigest } from "../nginx/lua-digest.ts";
 import { type NginxPaths, nginxPaths } from "../nginx/nginx-paths.ts";
 import { snapshotDir } from "../nginx/nginx-view.ts";
 import { type NginxFacts, probeNginx } from "../nginx/probe-nginx.ts";
@@ -28,6 +29,7 @@ export interface Prepared extends Surroundings {
   readonly facts: NginxFacts;
   readonly counter: GenerationCounter;
   readonly loaded: LoadedSnapshot;
+  readonly luaDigest: string;
   /** Addresses of names, as they were known last. */
   readonly names: readonly NameRecord[];
   readonly defaultCertificate: CertificateFiles;
@@ -56,6 +58,7 @@ export async function prepare(surroundings: Surroundings, signal: AbortSignal): 
     facts: await probeNginx(config.nginx.binary, signal),
     counter,
     loaded,
+    luaDigest: await luaDigest(join(surroundings.root, "lua")),
     names: await knownNames(config),
     defaultCertificate: await ensureSelfSigned(join(config.stateDir, "certificates")),
   };

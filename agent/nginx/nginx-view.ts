@@ -13,6 +13,7 @@ export interface ViewInput {
   readonly paths: NginxPaths;
   /** Absolute path of lua/. */
   readonly luaDir: string;
+  readonly luaDigest: string;
   readonly snapshotDir: string;
   readonly defaultCertificate: CertificateFiles;
   readonly documentsDictMb: number;
@@ -32,6 +33,7 @@ export function buildNginxView(input: ViewInput): NginxWish {
     runDir: paths.runDir,
     pushSocket: paths.pushSocket,
     luaDir: input.luaDir,
+    luaDigest: input.luaDigest,
     snapshotDir: input.snapshotDir,
     defaultCertificate: input.defaultCertificate.certificate,
     defaultCertificateKey: input.defaultCertificate.key,

@@ -35,6 +35,8 @@ export interface NginxView {
   readonly runDir: string;
   readonly pushSocket: string;
   readonly luaDir: string;
+  /** As `luaDigest` gives it: other code is a reload. */
+  readonly luaDigest: string;
   readonly snapshotDir: string;
   readonly defaultCertificate: string;
   readonly defaultCertificateKey: string;

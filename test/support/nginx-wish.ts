@@ -8,6 +8,7 @@ export const wish: NginxWish = {
   runDir: "/s/run",
   pushSocket: "/s/run/push/push.sock",
   luaDir: "/l",
+  luaDigest: "0",
   snapshotDir: "/s/snapshot",
   defaultCertificate: "/s/c",
   defaultCertificateKey: "/s/k",

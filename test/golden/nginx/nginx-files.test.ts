@@ -16,6 +16,7 @@ const asUnit: NginxView = {
   runDir: "/run/headgate-nginx",
   pushSocket: "/run/headgate-nginx/push/push.sock",
   luaDir: "/usr/share/headgate/lua",
+  luaDigest: "0123456789abcdef",
   snapshotDir: "/var/lib/headgate/snapshot",
   defaultCertificate: "/var/lib/headgate/nginx/default.crt",
   defaultCertificateKey: "/var/lib/headgate/nginx/default.key",

@@ -170,6 +170,7 @@ function testView(directory: string, ports: readonly [number, number], options: 
     runDir: join(directory, "run"),
     pushSocket: join(directory, "run/push.sock"),
     luaDir: join(REPOSITORY, "lua"),
+    luaDigest: "0",
     snapshotDir: join(directory, "snapshot"),
     defaultCertificate: join(directory, "default.crt"),
     defaultCertificateKey: join(directory, "default.key"),
