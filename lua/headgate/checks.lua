@@ -121,19 +121,35 @@ function _M.map(check_key, check, count_max)
     end
 end
 
+-- Check of an object → the fields it knows.
+local known = setmetatable({}, { __mode = "k" })
+
+--- A field of an object that its check does not know.
+---@param check headgate.check one that `object` gave
+---@param value table
+---@param field string
+---@return string? problem
+function _M.unknown_field(check, value, field)
+    local fields = known[check]
+    for name in pairs(value) do
+        if not fields[name] then
+            return field .. ": field " .. tostring(name) .. " is not known"
+        end
+    end
+end
+
 --- An object with all of these fields and no other: one that is not known may be a guard.
 ---@param fields table<string, headgate.check>
 ---@param all headgate.check? looks at the whole
 ---@return headgate.check
 function _M.object(fields, all)
-    return function(value, field)
+    local function check_object(value, field)
         if type(value) ~= "table" then
             return field .. ": not an object"
         end
-        for name in pairs(value) do
-            if not fields[name] then
-                return field .. ": field " .. tostring(name) .. " is not known"
-            end
+        local unknown = _M.unknown_field(check_object, value, field)
+        if unknown then
+            return unknown
         end
         for name, check in pairs(fields) do
             if value[name] == nil then
@@ -146,6 +162,8 @@ function _M.object(fields, all)
         end
         return all and all(value, field) or nil
     end
+    known[check_object] = fields
+    return check_object
 end
 
 --- What a check takes, and the empty string.

@@ -163,6 +163,22 @@ function _M.is_generation(generation)
         and generation >= 1 and generation <= limits.generation_max
 end
 
+--- Checks a document that is held already, as far as it may say something that is not understood
+-- here. Of a host only the names of its fields: to check its thousands of paths costs more than all
+-- else that is done with it.
+---@param kind string
+---@param value any
+---@return string? problem
+function _M.check_held(kind, value)
+    if type(value) ~= "table" then
+        return "value: not an object"
+    end
+    if kind == "route" then
+        return kinds.route(value, "value")
+    end
+    return checks.unknown_field(kinds[kind], value, "value")
+end
+
 local line_fields = { kind = true, key = true, generation = true, schema = true, value = true }
 
 --- Checks one decoded line of a push.

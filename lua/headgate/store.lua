@@ -10,22 +10,20 @@
 -- so a request asks for one number, however many documents it needs.
 -- Decoded forms are kept by the keys of existing documents, never by what a client sends.
 
-local cjson = require("cjson").new()
 local limits = require("headgate.limits")
 local compile = require("headgate.compile")
 local problems = require("headgate.problems")
+local reading = require("headgate.reading")
 
 local abs = math.abs
 local format, find, sub = string.format, string.find, string.sub
-local ipairs, pairs, pcall, tostring = ipairs, pairs, pcall, tostring
+local ipairs, pairs, tostring = ipairs, pairs, tostring
 local crc32 = ngx.crc32_long
-
-cjson.decode_max_depth(limits.json_depth_max)
 
 local versions = ngx.shared.headgate_versions
 local documents = ngx.shared.headgate_documents
 
-local _M = { null = cjson.null }
+local _M = { null = reading.null, decode = reading.decode }
 
 ---@class headgate.kind
 ---@field name string
@@ -45,35 +43,11 @@ _M.server_name = kind("server_name", "server_name:ingress/")
 
 local all = { _M.backend, _M.certificate, _M.route, _M.host, _M.server_name }
 
---- Decodes JSON under the depth limit.
----@param text string
----@return any? value
----@return string? err
-function _M.decode(text)
-    local ok, value = pcall(cjson.decode, text)
-    if not ok then
-        return nil, value
-    end
-    return value
-end
-
 local function text_key(version_key, generation)
     return version_key .. "@" .. format("%d", generation)
 end
 
 _M.report = problems.report
-
-local function build(of, id, text)
-    local line, err = _M.decode(text)
-    if not line then
-        return nil, err
-    end
-    local ok, entry, problem = pcall(compile[of.name], line.value, id)
-    if not ok then
-        return nil, entry
-    end
-    return entry, problem
-end
 
 local function vanished(of, id, entry)
     _M.report(format("%s %s is gone from shared memory without a deletion; push it again",
@@ -106,7 +80,7 @@ local function load(of, id, entry, version, changes)
     if not text then
         return vanished(of, id, entry)
     end
-    local built, problem = build(of, id, text)
+    local built, problem = reading.build(of.name, id, text)
     if not built then
         _M.report(format("%s %s cannot be used: %s", of.name, id, tostring(problem)))
         if entry and problem == compile.UNKNOWN_PROFILE then

@@ -209,6 +209,42 @@ describe("accidents", () => {
     assert.equal((await ask(nginx.http, "damaged.test")).text, "b");
   });
 
+  test("what is in memory and says more than this Lua understands closes its own host", async () => {
+    await using backend = await Backend.start("b");
+    const lines = new Lines();
+    await using nginx = await TestNginx.start({ reach: true });
+    const [service, route, host] = lines.site("newer.test", [backend.peer]);
+    assert.ok(service !== undefined && route !== undefined && host !== undefined);
+    await nginx.push.put(...lines.site("bystander.test", [backend.peer]));
+    // As a newer version would have left it, in a field or a filter, before nginx went back to this one.
+    const newer = (line: Line, change: object): Line => ({ ...line, value: { ...(line.value as object), ...change } });
+    const cases: readonly (readonly [Line, Line])[] = [
+      [route, newer(route, { mutual_tls: "required" })],
+      [route, newer(route, { filters: [{ kind: "quota" }] })],
+      [route, newer(route, { filters: [{ kind: "access", allow: [], deny: [], hours: "9-17" }] })],
+      [host, newer(host, { mutual_tls: "required" })],
+      [service, newer(service, { zones: ["a"] })],
+    ];
+    for (const [good, said] of cases) {
+      await nginx.push.put(...[service, route, host].map((line) => ({ ...line, generation: lines.next() })));
+      assert.equal((await ask(nginx.http, "newer.test")).text, "b");
+      const held = { schema: 1, ...said, generation: lines.next() };
+      const id = `${good.kind}:${good.key}`;
+      await nginx.reach(`
+        documents:set("${id}@${held.generation}", [=[${JSON.stringify(held)}]=])
+        versions:set("${id}", ${held.generation}) versions:incr("#changes", 1)`);
+      for (let i = 0; i < 10; i++) {
+        assert.equal((await ask(nginx.http, "newer.test")).status, 503, JSON.stringify(said));
+        assert.equal((await ask(nginx.http, "bystander.test")).text, "b");
+      }
+    }
+    const { problems } = await nginx.push.state();
+    assert.ok(
+      problems.some((problem) => /mutual_tls is not known/.test(problem)),
+      problems.join(),
+    );
+  });
+
   test("a document that is gone from memory without a deletion is served from the worker's copy", async () => {
     await using backend = await Backend.start("b");
     const lines = new Lines();
