@@ -2,6 +2,7 @@
 // has thousands, and a label value stays in memory for ever.
 
 import { collectDefaultMetrics, Counter, Gauge, Registry } from "prom-client";
+import type { Certificate } from "../model/edge-model.ts";
 import type { StatusReport } from "./wire.ts";
 
 export interface AgentMetrics {
@@ -16,8 +17,17 @@ const NEVER_MS = 86_400_000;
 
 const STATES = ["serving", "degraded", "starting", "down"] as const satisfies readonly StatusReport["state"][];
 
-/** `report` is asked at each scrape. One set of metrics for each agent, no global registry. */
-export function createMetrics(report: () => StatusReport): AgentMetrics {
+/** A certificate that hosts use; its Secret is its key. */
+export type ServedCertificate = Pick<Certificate, "key" | "notAfter">;
+
+/** Those that expire first: a cluster of more has other tools for it. */
+const CERTIFICATES_MAX = 1000;
+
+/** Both are asked at each scrape. One set of metrics for each agent, no global registry. */
+export function createMetrics(
+  report: () => StatusReport,
+  certificates: () => readonly ServedCertificate[],
+): AgentMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, prefix: PREFIX, eventLoopMonitoringPrecision: NEVER_MS });
   for (const name of TIMED) registry.removeSingleMetric(`${PREFIX}nodejs_eventloop_lag_${name}_seconds`);
@@ -36,12 +46,13 @@ export function createMetrics(report: () => StatusReport): AgentMetrics {
   const hosts = gauge("backends", "Services behind hosts, by whether they have a peer.", ["healthy"]);
   const problems = gauge("problems", "Faults of objects.", ["severity"]);
   const conditions = gauge("conditions", "Faults of this machine, by code.", ["code"]);
+  const expiry = gauge("certificate_expires_timestamp_seconds", "When a certificate expires.", ["namespace", "secret"]);
   const reloads = counter("reloads_total", "Reloads of nginx.");
   const pushes = counter("pushes_total", "Changes that needed no reload.");
   const documents = counter("pushed_documents_total", "Documents that were pushed.");
 
   const collect = (now: StatusReport): void => {
-    for (const metric of [info, event, conditions]) metric.reset();
+    for (const metric of [info, event, conditions, expiry]) metric.reset();
     info.set({ version: now.version, nginx: now.nginxVersion ?? "" }, 1);
     for (const name of STATES) state.set({ state: name }, name === now.state ? 1 : 0);
     generation.set(now.generation ?? 0);
@@ -56,6 +67,7 @@ export function createMetrics(report: () => StatusReport): AgentMetrics {
       problems.set({ severity }, now.problems.filter((problem) => problem.severity === severity).length);
     }
     for (const { code } of now.conditions) conditions.inc({ code });
+    tellExpiry(expiry, certificates());
     const totals: readonly (readonly [Counter, number])[] = [
       [reloads, now.reloads.total],
       [pushes, now.pushes.total],
@@ -72,4 +84,12 @@ export function createMetrics(report: () => StatusReport): AgentMetrics {
       return await registry.metrics();
     },
   };
+}
+
+function tellExpiry(expiry: Gauge<"namespace" | "secret">, certificates: readonly ServedCertificate[]): void {
+  const first = certificates.toSorted((a, b) => a.notAfter - b.notAfter);
+  for (const { key, notAfter } of first.slice(0, CERTIFICATES_MAX)) {
+    const [namespace = "", secret = ""] = key.split("/");
+    expiry.set({ namespace, secret }, notAfter / 1000);
+  }
 }

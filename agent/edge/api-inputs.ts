@@ -31,7 +31,9 @@ const LIVE_AGAIN_MS = 150;
 
 export function apiInputs(edge: Edge): ApiInputs {
   const report = (): StatusReport => statusReport(edge);
-  const metrics = createMetrics(report);
+  const metrics = createMetrics(report, () =>
+    [...edge.builder.model.certificates.values()].flatMap(({ certificate }) => certificate ?? []),
+  );
   const planner = new Planner(edge);
   return {
     report,

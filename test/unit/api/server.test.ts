@@ -40,6 +40,11 @@ const EXPLAINED: ExplainReport = {
   live: null,
 };
 
+const CERTIFICATES = [
+  { key: "shop/late", notAfter: 1_900_000_000_000 },
+  { key: "shop/soon", notAfter: 1_800_000_000_500 },
+];
+
 function inputs(more: Partial<ApiInputs> = {}): ApiInputs {
   return {
     report,
@@ -49,7 +54,7 @@ function inputs(more: Partial<ApiInputs> = {}): ApiInputs {
     plan: () => Promise.reject(new Error("nothing is planned here")),
     health: () => [{ name: "loop", state: "ok", detail: "" }],
     readiness: () => buildChecks(READY),
-    metrics: () => createMetrics(report).text(),
+    metrics: () => createMetrics(report, () => CERTIFICATES).text(),
     dataPlaneMetrics: () => Promise.resolve("headgate_requests_total 5\n"),
     ...more,
   };
@@ -288,6 +293,10 @@ test("gives its own metrics and the data plane's, and its own alone when that is
   assert.match(body, /^headgate_reloads_total 2$/m);
   assert.match(body, /^headgate_state\{state="serving"\} 1$/m);
   assert.match(body, /^headgate_info\{version="0\.1\.0",nginx="1\.26\.3"\} 1$/m);
+  assert.match(
+    body,
+    /^headgate_certificate_expires_timestamp_seconds\{namespace="shop",secret="soon"\} 1800000000\.5\n.*secret="late"/m,
+  );
   assert.match(body, /^headgate_requests_total 5$/m);
   assert.match(body, /^headgate_agent_process_resident_memory_bytes \d+$/m);
   // Measured by a timer of 10 ms, for as long as the agent lives.
