@@ -44,8 +44,9 @@ export function buildExplainReport(input: ExplainInput): ExplainReport {
 function listenStep({ url, model, serverNameOf }: ExplainInput, match: Match): ExplainStep {
   if (url.protocol === "http:") return { step: "listen", value: "http", why: "" };
   const name = serverNameOf(model.hosts, match.host);
-  const certificate = name === null ? null : (model.hosts.get(name)?.serverName?.certificate ?? null);
-  const value = certificate === null ? "https, default certificate" : `https, certificate ${certificate}`;
+  const { certificate = null, second } = (name === null ? null : model.hosts.get(name)?.serverName) ?? {};
+  const beside = second === undefined ? "" : ` or ${second}`;
+  const value = certificate === null ? "https, default certificate" : `https, certificate ${certificate}${beside}`;
   const why = name === null ? "no Ingress has this name in `tls`" : `name ${name}`;
   return { step: "listen", value, why };
 }

@@ -57,6 +57,7 @@ export function inspectKeyPair(certificate: string, key: string): KeyPair {
     notBefore: leaf.validFromDate.getTime(),
     notAfter: leaf.validToDate.getTime(),
     fingerprint: leaf.fingerprint256.replaceAll(":", "").toLowerCase(),
+    ...(privateKey.asymmetricKeyType === undefined ? {} : { keyType: privateKey.asymmetricKeyType }),
   };
 }
 

@@ -17,6 +17,8 @@ interface ServerNameAndProblems {
  * the `tls` of an Ingress that routes the host, if its certificate covers it (as in ingress-nginx). A Secret that
  * cannot be used leaves the default certificate. A certificate for other names is served and reported: falling back
  * would only exchange one warning in browsers for another, and break clients that pin it.
+ * A Secret of another key type (RSA beside ECDSA) stands beside the first where it is of the same namespace and covers
+ * the host: a stranger's would be what half of the clients see.
  */
 export function hostServerName(
   input: ModelInput,
@@ -30,6 +32,7 @@ export function hostServerName(
     return { serverName: edge.serverName, problems: [...problems, ...edge.problems] };
   }
   let winner: { claims: Claims; claim: TlsClaim } | null = null;
+  let second: string | null = null;
   for (const claims of all) {
     const claim = claims.tls.get(name);
     if (claim === undefined) continue;
@@ -38,16 +41,38 @@ export function hostServerName(
     if (winner === null) {
       winner = { claims, claim };
       problems.push(...nameProblems(input, claims.ingress, claim, name));
-    } else if (winner.claim.secret !== claim.secret) {
-      problems.push(conflict(claims.ingress, claim, winner.claims.ingress, name));
+    }
+    for (const other of entriesOf(claims, claim, name)) {
+      if (other.secret === winner.claim.secret || other.secret === second) continue;
+      if (second === null && standsBeside(input, winner.claim, other, name)) second = other.secret;
+      else problems.push(conflict(claims.ingress, other, winner.claims.ingress, name));
     }
   }
   if (winner !== null) {
     const { secret } = winner.claim;
-    return { serverName: { name, certificate: isUsable(input, secret) ? secret : null }, problems };
+    const certificate = isUsable(input, secret) ? secret : null;
+    return { serverName: { name, certificate, ...(second !== null && { second }) }, problems };
   }
   const covering = coveringSecret(input, name, all);
   return { serverName: covering === null ? null : { name, certificate: covering }, problems };
+}
+
+// Of most Ingresses one entry names a host.
+function entriesOf({ tlsSecrets }: Claims, first: TlsClaim, name: string): readonly TlsClaim[] {
+  if (tlsSecrets.length < 2) return [first];
+  return [first, ...tlsSecrets.filter((claim) => claim !== first && claim.hosts.includes(name))];
+}
+
+function standsBeside(input: ModelInput, { secret: first }: TlsClaim, { secret }: TlsClaim, name: string): boolean {
+  const served = first === null ? undefined : input.secret(first)?.keyPair;
+  const other = secret === null ? undefined : input.secret(secret)?.keyPair;
+  if (served?.kind !== "good" || other?.kind !== "good") return false;
+  const differ = served.keyType !== undefined && other.keyType !== undefined && served.keyType !== other.keyType;
+  return differ && namespaceOf(first) === namespaceOf(secret) && covers(other.names, name);
+}
+
+function namespaceOf(key: string | null): string | undefined {
+  return key?.split("/")[0];
 }
 
 // Entries of `tls` that name no host: their Secrets are looked into all the same, under the Ingress's first host.
@@ -130,7 +155,7 @@ function conflict(loser: Ingress, claim: TlsClaim, winner: Ingress, name: string
     severity: "warning",
     field: `${claim.field}.secretName`,
     message: `host ${name} gets the certificate that ${who} names, not this one`,
-    fix: "name the same Secret in both, or remove the host from one of them",
+    fix: "name the same Secret in both, or one of another key type that covers the host, or remove the host from one",
     hosts: [name],
   });
 }

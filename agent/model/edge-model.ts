@@ -156,6 +156,8 @@ export interface ServerName {
   /** A host name, "*.example.org", or "_" for the default. */
   readonly name: string;
   readonly certificate: CertificateKey | null;
+  /** A certificate of another key type, for clients that cannot take the first. */
+  readonly second?: CertificateKey;
 }
 
 export interface Certificate {

@@ -190,6 +190,8 @@ export type KeyPair =
       readonly notAfter: number;
       /** SHA-256 of the leaf, lower-case hex. */
       readonly fingerprint: string;
+      /** "rsa", "ec", "ed25519": OpenSSL serves one of each. Absent: in the snapshot of an older agent. */
+      readonly keyType?: string;
     }
   | BadKeyPair;
 export interface BadKeyPair extends Fault {

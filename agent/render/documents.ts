@@ -68,6 +68,8 @@ export interface HostValue {
 export interface ServerNameValue {
   /** key of a certificate document, or "" for the default certificate */
   readonly certificate: string;
+  /** key of one of another key type; absent for none */
+  readonly second?: string;
 }
 export interface CertificateValue {
   /** PEM, leaf first */
@@ -203,9 +205,9 @@ export function renderHost(host: Host): RenderedDocument {
   return rendered("host", `${INGRESS_LISTENERS}/${host.name}`, value);
 }
 
-export function renderServerName(serverName: ServerName): RenderedDocument {
-  const value: ServerNameValue = { certificate: serverName.certificate ?? "" };
-  return rendered("server_name", `${INGRESS_LISTENERS}/${serverName.name}`, value);
+export function renderServerName({ name, certificate, second }: ServerName): RenderedDocument {
+  const value: ServerNameValue = { certificate: certificate ?? "", ...(second !== undefined && { second }) };
+  return rendered("server_name", `${INGRESS_LISTENERS}/${name}`, value);
 }
 
 export function renderCertificate(certificate: Certificate): RenderedDocument {

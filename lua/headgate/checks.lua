@@ -121,7 +121,7 @@ function _M.map(check_key, check, count_max)
     end
 end
 
--- Check of an object → the fields it knows.
+-- Check of an object → the names of the fields it knows.
 local known = setmetatable({}, { __mode = "k" })
 
 --- A field of an object that its check does not know.
@@ -141,8 +141,9 @@ end
 --- An object with all of these fields and no other: one that is not known may be a guard.
 ---@param fields table<string, headgate.check>
 ---@param all headgate.check? looks at the whole
+---@param optional table<string, headgate.check>? fields that may be absent
 ---@return headgate.check
-function _M.object(fields, all)
+function _M.object(fields, all, optional)
     local function check_object(value, field)
         if type(value) ~= "table" then
             return field .. ": not an object"
@@ -160,9 +161,21 @@ function _M.object(fields, all)
                 return problem
             end
         end
+        for name, check in pairs(optional or {}) do
+            local problem = value[name] ~= nil and check(value[name], field .. "." .. name)
+            if problem then
+                return problem
+            end
+        end
         return all and all(value, field) or nil
     end
-    known[check_object] = fields
+    local names = {}
+    for _, some in ipairs({ fields, optional or {} }) do
+        for name in pairs(some) do
+            names[name] = true
+        end
+    end
+    known[check_object] = names
     return check_object
 end
 

@@ -104,11 +104,14 @@ function _M.host(value)
     return router.compile(value, regex)
 end
 
---- A server name: the certificate it gets, nil for the default one.
+--- A server name: the certificate it gets, nil for the default one, and one of another key type.
 ---@param value table
 ---@return table
 function _M.server_name(value)
-    return { certificate = value.certificate ~= "" and value.certificate or nil }
+    return {
+        certificate = value.certificate ~= "" and value.certificate or nil,
+        second = value.second,
+    }
 end
 
 --- A certificate: parsed at its first handshake, for most workers never see most of them.

@@ -100,7 +100,7 @@ local kinds = {
     }, short_prefixes),
     server_name = object({
         certificate = or_empty(two_parts),
-    }),
+    }, nil, { second = two_parts }),
     certificate = object({
         certificate = pem("-----BEGIN CERTIFICATE-----"),
         key = pem("PRIVATE KEY-----"),

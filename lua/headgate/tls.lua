@@ -49,9 +49,19 @@ local function pair_of(key)
     return entry.pair
 end
 
+local function add(pair)
+    assert(ssl.set_cert(pair.chain))
+    assert(ssl.set_priv_key(pair.key))
+end
+
 local function certificate()
     local entry = server_name(ssl.server_name())
     local pair = entry and pair_of(entry.certificate)
+    -- Of another key type: OpenSSL has a place for each, and takes what the client can verify.
+    local second = entry and entry.second and pair_of(entry.second)
+    if not pair then
+        pair, second = second, nil
+    end
     if not entry and _M.reject_unknown_names then
         return "reject"
     end
@@ -63,8 +73,10 @@ local function certificate()
         return
     end
     assert(ssl.clear_certs())
-    assert(ssl.set_cert(pair.chain))
-    assert(ssl.set_priv_key(pair.key))
+    add(pair)
+    if second then
+        add(second)
+    end
 end
 
 --- Runs the phase.

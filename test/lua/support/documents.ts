@@ -64,8 +64,9 @@ export class Lines {
     return { kind: "host", key: `ingress/${name}`, generation: this.next(), value };
   }
 
-  serverName(name: string, certificate: string): Line {
-    return { kind: "server_name", key: `ingress/${name}`, generation: this.next(), value: { certificate } };
+  serverName(name: string, certificate: string, second?: string): Line {
+    const value = { certificate, ...(second !== undefined && { second }) };
+    return { kind: "server_name", key: `ingress/${name}`, generation: this.next(), value };
   }
 
   certificate(key: string, pem: { readonly certificate: string; readonly key: string }): Line {

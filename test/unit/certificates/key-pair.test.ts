@@ -46,6 +46,7 @@ describe("inspecting a key pair", () => {
     assert.equal(found.notBefore, Date.parse("2026-01-01T00:00:00Z"));
     assert.equal(found.notAfter, Date.parse("2027-01-01T00:00:00Z"));
     assert.match(found.fingerprint, /^[0-9a-f]{64}$/);
+    assert.equal(found.keyType, "ec");
     assert.doesNotMatch(found.certificate, /text|Bag/);
     assert.equal(
       new X509Certificate(found.certificate).fingerprint256.replaceAll(":", "").toLowerCase(),

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { buildHost } from "../../../agent/model/build-host.ts";
 import type { BuiltHost, Problem } from "../../../agent/model/edge-model.ts";
 import type { ModelSettings } from "../../../agent/model/input.ts";
-import type { KubernetesObject, Meta } from "../../../agent/objects/objects.ts";
+import type { KeyPair, KubernetesObject, Meta } from "../../../agent/objects/objects.ts";
 import {
   backend,
   BAD_KEY_PAIR,
@@ -229,6 +229,10 @@ describe("a host", () => {
 });
 
 describe("server names", () => {
+  const typed = (keyType: string, ...names: string[]): KeyPair => {
+    const pair = goodKeyPair(names);
+    return pair.kind === "good" ? { ...pair, keyType } : pair;
+  };
   const tls = (secretName: string | null, ...hosts: string[]): { hosts: string[]; secretName: string | null } => ({
     hosts,
     secretName,
@@ -248,6 +252,42 @@ describe("server names", () => {
     assert.deepEqual(built.serverName, { name: "a.example", certificate: "shop/one" });
     assert.deepEqual(built.problems.map(brief), [
       "certificate-conflict Ingress shop/young spec.tls[0].secretName [a.example]",
+    ]);
+  });
+
+  test("have a second certificate where it is of another key type, of the same namespace and for the host", () => {
+    const built = (second: KeyPair, from = "shop"): BuiltHost =>
+      host("a.example", [
+        withTls("shop/old", tls("ec", "a.example"), 1),
+        withTls(`${from}/young`, tls("rsa", "a.example"), 2),
+        secret("shop/ec", typed("ec", "a.example")),
+        secret(`${from}/rsa`, second),
+        webService,
+      ]);
+    const beside = built(typed("rsa", "*.example"));
+    assert.deepEqual(beside.serverName, { name: "a.example", certificate: "shop/ec", second: "shop/rsa" });
+    assert.deepEqual(beside.problems, []);
+    for (const other of [
+      built(typed("ec", "a.example")),
+      built(goodKeyPair(["a.example"])),
+      built(typed("rsa", "b.example")),
+      built(typed("rsa", "a.example"), "stranger"),
+    ]) {
+      assert.deepEqual(other.serverName, { name: "a.example", certificate: "shop/ec" });
+      assert.ok(other.problems.some(({ code }) => code === "certificate-conflict"));
+    }
+  });
+
+  test("have it from a second entry of one Ingress too, and are told of a third", () => {
+    const names = ["one", "two", "three"];
+    const built = host("a.example", [
+      ingress("shop/web", { tls: names.map((name) => tls(name, "a.example")), rules: [rule("a.example", path("/"))] }),
+      ...["rsa", "ec", "ed25519"].map((keyType, at) => secret(`shop/${names[at]}`, typed(keyType, "a.example"))),
+      webService,
+    ]);
+    assert.deepEqual(built.serverName, { name: "a.example", certificate: "shop/one", second: "shop/two" });
+    assert.deepEqual(built.problems.map(brief), [
+      "certificate-conflict Ingress shop/web spec.tls[2].secretName [a.example]",
     ]);
   });
 
