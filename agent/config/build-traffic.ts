@@ -6,6 +6,7 @@ import type {
   AccessLogTraffic,
   ClientsTraffic,
   Compression,
+  HealthTraffic,
   HttpTraffic,
   ProxyTraffic,
   TlsTraffic,
@@ -52,6 +53,7 @@ export function buildTraffic(held: Held): Traffic {
   return {
     http: buildHttp(get),
     proxy: buildProxy(get),
+    health: buildHealth(get),
     tls: buildTls(get),
     clients: buildClients(get),
     accessLog: buildAccessLog(get),
@@ -105,6 +107,19 @@ function buildProxy({ value, flag, number, text, list }: Access): ProxyTraffic {
     keepaliveConnections: typeof keepalive === "number" ? keepalive : null,
     keepaliveTimeoutS: number("proxy.keepaliveTimeoutS"),
     keepaliveRequests: number("proxy.keepaliveRequests"),
+  };
+}
+
+function buildHealth({ flag, number }: Access): HealthTraffic {
+  return {
+    enabled: flag("health.enabled"),
+    failures: number("health.failures"),
+    errorPercent: number("health.errorPercent"),
+    windowS: number("health.windowS"),
+    backOffS: number("health.backOffS"),
+    backOffMaxS: number("health.backOffMaxS"),
+    ejectedPercentMax: number("health.ejectedPercentMax"),
+    panicPercent: number("health.panicPercent"),
   };
 }
 

@@ -7,6 +7,7 @@ const SECTIONS: readonly (readonly [prefix: string, title: string])[] = [
   ["ingress.", "Redirects to https"],
   ["http.", "Clients' requests and our answers"],
   ["proxy.", "Requests to backends"],
+  ["health.", "Peers that fail"],
   ["tls.", "TLS for clients"],
   ["clients.", "Who the client is"],
   ["accessLog.", "Access log"],

@@ -1,6 +1,7 @@
 // Settings of the traffic of all hosts, as ingress-nginx's users know them from its ConfigMap: each with its default,
 // the name it has there, and the reason where the default differs. docs/settings.md is made of this table.
 
+import { HEALTH_SETTINGS } from "./health-settings.ts";
 import { PROXY_SETTINGS } from "./proxy-settings.ts";
 import { type Setting, setting } from "./setting.ts";
 import { count, flag, kilobytes, other, same, seconds, words } from "./setting-kinds.ts";
@@ -299,6 +300,7 @@ export const TRAFFIC_SETTINGS: readonly Setting[] = [
   ...REDIRECTS,
   ...HTTP,
   ...PROXY_SETTINGS,
+  ...HEALTH_SETTINGS,
   ...TLS,
   ...CLIENTS,
   ...LOG,

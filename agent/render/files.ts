@@ -124,6 +124,8 @@ const LOG_FORMAT =
 export const LISTEN_BACKLOG = 4096;
 /** Counters: about 100 bytes a number, 20 MB hold those of 30,000 routes. */
 const METRICS_DICT_MB = 20;
+/** Peers that are ejected, or were of late: about 200 bytes each. */
+const HEALTH_DICT_MB = 4;
 /** The longest body of the push API, as lua/headgate/limits.lua has it. */
 export const PUSH_BODY_BYTES_MAX = 1_048_576;
 
@@ -145,6 +147,7 @@ export function renderNginxFiles(view: NginxView, templates: TemplateEngine): re
     ],
     upstreamKeepaliveConnections: keepaliveConnections(view),
     metricsDictMb: METRICS_DICT_MB,
+    healthDictMb: HEALTH_DICT_MB,
     pushBodyBytesMax: PUSH_BODY_BYTES_MAX,
     luaPath: [view.luaDir, ...view.luaPackagePath].map((directory) => `${directory}/?.lua;`).join("") + ";",
     openFiles: view.openFiles ?? openFilesOf(view.workerConnections),

@@ -73,9 +73,24 @@ export interface AccessLogTraffic {
   readonly skipPaths: readonly string[];
 }
 
+/** When peers that fail are ejected, and for how long. */
+export interface HealthTraffic {
+  readonly enabled: boolean;
+  /** In a row. */
+  readonly failures: number;
+  /** Of the requests of a window; 0: never. */
+  readonly errorPercent: number;
+  readonly windowS: number;
+  readonly backOffS: number;
+  readonly backOffMaxS: number;
+  readonly ejectedPercentMax: number;
+  readonly panicPercent: number;
+}
+
 export interface Traffic {
   readonly http: HttpTraffic;
   readonly proxy: ProxyTraffic;
+  readonly health: HealthTraffic;
   readonly tls: TlsTraffic;
   readonly clients: ClientsTraffic;
   readonly accessLog: AccessLogTraffic;

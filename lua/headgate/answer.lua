@@ -5,6 +5,7 @@
 -- hosts.
 
 local cors = require("headgate.filters.cors")
+local health = require("headgate.health")
 
 local ngx = ngx
 local var = ngx.var
@@ -33,6 +34,9 @@ function _M.filter()
         local rules = ctx.cors
         if rules then
             share(ctx, rules)
+        end
+        if ctx.probe then
+            health.answered(ctx, status)
         end
         return
     end

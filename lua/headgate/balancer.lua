@@ -2,6 +2,8 @@
 
 local balance = require("headgate.balance")
 local balancer = require("ngx.balancer")
+local failure = require("headgate.failure")
+local health = require("headgate.health")
 local limits = require("headgate.limits")
 local peers = require("headgate.peers")
 local round_robin = require("headgate.pickers.round_robin")
@@ -53,12 +55,78 @@ local function connect(route, backend, index)
     end
 end
 
-local function pick(ctx, route, backend, tried)
+local function by_way(ctx, route, backend, barred)
     local way = route.balance
     if way then
-        return balance.choose(ctx, way, backend, tried)
+        return balance.choose(ctx, way, backend, barred)
     end
-    return next_peer(backend.picker, tried)
+    return next_peer(backend.picker, barred)
+end
+
+-- Those that were tried and those that are out; but for `free`.
+local function joined(backend, tried, mask, free)
+    local barred = {}
+    for index = 1, backend.count do
+        barred[index] = index ~= free and (mask[index] or tried and tried[index]) or nil
+    end
+    return barred
+end
+
+local function all_but(backend, index)
+    local barred = {}
+    for other = 1, backend.count do
+        barred[other] = other ~= index or nil
+    end
+    return barred
+end
+
+-- What nginx would not send to another peer after a failure.
+local UNSAFE = { POST = true, PATCH = true, LOCK = true }
+
+-- The peer whose back-off is over, if this request shall be the one that tries it. A way that is
+-- sticky leads where it leads: its request tries the peer only when that is its own.
+local function probe(ctx, route, backend, tried, mask)
+    local index = health.claim(backend, route.tries > 1 and not UNSAFE[var.request_method])
+    if not index then
+        return nil
+    end
+    local barred
+    if route.balance and route.balance.sticky then
+        barred = joined(backend, tried, mask, index)
+    else
+        barred = all_but(backend, index)
+    end
+    local picked = not (tried and tried[index]) and by_way(ctx, route, backend, barred)
+    if picked == index then
+        ctx.probe = true
+        return index
+    end
+    health.release(backend, index)
+    return picked or nil
+end
+
+-- Where some peers are out. They come last, but before none: they may be well by now. So do all
+-- where too many are out.
+local function pick_among(ctx, route, backend, tried, known)
+    local mask = known.mask
+    local index = mask and (probe(ctx, route, backend, tried, mask)
+        or by_way(ctx, route, backend, joined(backend, tried, mask)))
+    if not index then
+        index = by_way(ctx, route, backend, tried)
+        ctx.probe = index and known.is_out[index] or nil
+    end
+    return index
+end
+
+local function pick(ctx, route, backend, tried)
+    if backend.looked ~= backend.checked then
+        health.look(backend)
+    end
+    local known = backend.health
+    if known and known.out > 0 then
+        return pick_among(ctx, route, backend, tried, known)
+    end
+    return by_way(ctx, route, backend, tried)
 end
 
 -- Which peers of the backend, as it is now, this request has asked.
@@ -70,13 +138,26 @@ local function tried_in(backend, asked)
     return tried
 end
 
+local function note_failure(ctx)
+    local cause = failure.of_try_before()
+    if cause then
+        health.failed(ctx, ctx.backend, ctx.index, cause)
+    elseif ctx.probe then
+        ctx.probe = nil
+        health.release(ctx.backend, ctx.index)
+    end
+end
+
 local function retry(ctx, route)
     local asked = ctx.asked
     if not asked then
         asked = {}
         ctx.asked = asked
     end
+    note_failure(ctx)
     asked[name_of(ctx.backend, ctx.index)] = true
+    -- Until there is another peer, nothing that follows is a peer's doing.
+    ctx.index = nil
     ctx.tries = ctx.tries + 1
     if route.retry_s > 0 and now() - ctx.at > route.retry_s then
         return give_up("no further try: the time for tries is over")

@@ -50,6 +50,12 @@ local _M = {
     named_idle_s = 60,
     named_requests_max = 10000,
     series_ttl_s = 86400,
+
+    -- Health of peers: a claim to try one, a record that nobody touches, the place to write one.
+    probe_s_max = 30,
+    health_ttl_s = 3600,
+    health_lock_s = 0.1,
+    health_lock_tries = 200,
 }
 
 return _M

@@ -1,6 +1,7 @@
 --- Counters of all workers, and their Prometheus text.
 
 local balance = require("headgate.balance")
+local health = require("headgate.health")
 local limits = require("headgate.limits")
 local series = require("headgate.series")
 local store = require("headgate.store")
@@ -10,6 +11,9 @@ local ngx = ngx
 local now = ngx.now
 local start_time = ngx.req.start_time
 local dict = ngx.shared.headgate_metrics
+
+-- Our own end of an answer that is no HTTP; what is greater and below 499 no backend gives.
+local HTTP_CLOSE = 444
 
 local _M = {}
 
@@ -36,12 +40,17 @@ function _M.log()
     if ctx.taken then
         balance.done(ctx.taken)
     end
-    series.count(ctx.series or unrouted, ngx.status, now() - start_time())
+    local status, backend = ngx.status, ctx.backend
+    if backend and (status >= HTTP_CLOSE or backend.health) then
+        health.done(ctx, status)
+    end
+    series.count(ctx.series or unrouted, status, now() - start_time())
 end
 
 --- Adds this worker's counts to those of all.
 function _M.flush()
     series.flush(add)
+    health.flush(add)
 end
 
 --- Forgets series that no decoded route has.

@@ -62,6 +62,21 @@ function _M.of(backend, now)
     return known
 end
 
+--- Lets a peer that comes back cost what the others do.
+---@param backend table
+---@param index integer
+---@param now number
+function _M.renew(backend, index, now)
+    local known = backend.states
+    if known then
+        local others = {}
+        for i, state in ipairs(known.states) do
+            others[i] = i ~= index and state or nil
+        end
+        known.states[index].cost, known.states[index].at = average(others), now
+    end
+end
+
 --- Forgets the backends that are gone.
 ---@param cache table<string, table> decoded backends by id
 function _M.sweep(cache)

@@ -4,6 +4,7 @@ local answer = require("headgate.answer")
 local api = require("headgate.api")
 local balancer = require("headgate.balancer")
 local compile = require("headgate.compile")
+local health = require("headgate.health")
 local https = require("headgate.https")
 local metrics = require("headgate.metrics")
 local peers = require("headgate.peers")
@@ -39,6 +40,7 @@ local _M = {
 ---@field reject_unknown_names boolean
 ---@field timeouts table<string, integer> those of the profiles
 ---@field access_log boolean
+---@field health headgate.health_rules?
 
 -- LuaJIT's own limits are for shorter code: a decision with all its steps is longer than what it
 -- compiles in one piece, and interpreted it costs a fifth of a request more. Counts, and KB.
@@ -61,6 +63,7 @@ function _M.init(settings)
     request.access_log = settings.access_log
     tls.reject_unknown_names = settings.reject_unknown_names
     compile.timeouts = settings.timeouts
+    health.configure(settings.health)
     regex.init()
     metrics.prepare()
     if not store.epoch() then
@@ -75,6 +78,7 @@ local function tick()
         metrics.sweep()
         peers.sweep(store.backend.cache)
     end
+    health.sweep(store.backend.cache)
 end
 
 --- init_worker_by_lua.

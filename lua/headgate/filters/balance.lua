@@ -47,6 +47,7 @@ end
 
 ---@class headgate.balance
 ---@field key headgate.part[]? of a hash; nil: peak EWMA
+---@field sticky boolean? a request goes where the picker leads it, and nowhere else to try a peer
 ---@field bound number? how many times its share of the requests in flight a peer may have
 
 --- Prepares the filter.
@@ -56,7 +57,11 @@ function _M.new(value)
     if value.by ~= "hash" then
         return {}
     end
-    return { key = parts.new(value.key), bound = value.bound > 0 and value.bound / 100 or nil }
+    return {
+        key = parts.new(value.key),
+        bound = value.bound > 0 and value.bound / 100 or nil,
+        sticky = true,
+    }
 end
 
 return _M

@@ -84,6 +84,8 @@ const asWished: NginxView = {
         "proxy.buffering": true,
         "proxy.retryOn": [],
         "proxy.keepaliveConnections": 320,
+        "health.failures": 5,
+        "health.errorPercent": 0,
         "tls.protocols": ["TLSv1.3"],
         "tls.sessionTickets": true,
         "tls.rejectUnknownNames": true,
