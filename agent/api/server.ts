@@ -35,7 +35,7 @@ export interface ExplainQuery {
 
 /** What the answers are made of. Each is called for each request, so it must be cheap, but for `render` and `plan`. */
 export interface ApiInputs {
-  readonly report: () => StatusReport;
+  readonly report: () => StatusReport | Promise<StatusReport>;
   readonly explain: (query: ExplainQuery) => ExplainReport | Promise<ExplainReport>;
   readonly render: () => RenderReport | Promise<RenderReport>;
   /** Believes a list of the source that was held back; null: all of them. Throws AgentError usage. */
@@ -117,7 +117,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
 function cliRoutes(inputs: ApiInputs): Routes {
   return {
     get: new Map<string, Handler>([
-      ["/v1/status", () => json(200, inputs.report())],
+      ["/v1/status", async () => json(200, await inputs.report())],
       ["/v1/render", async () => json(200, await inputs.render())],
       ["/v1/explain", async (query) => json(200, await inputs.explain(explainQuery(query)))],
     ]),

@@ -6,7 +6,14 @@ import { compareText } from "../objects/objects.ts";
 import type { SourceState } from "../store/source.ts";
 import { problemStatuses } from "./problem-status.ts";
 import { WIRE_VERSION } from "./wire.ts";
-import type { ComponentStatus, ConditionStatus, HostStatus, ProblemStatus, StatusReport } from "./wire.ts";
+import type {
+  ComponentStatus,
+  ConditionStatus,
+  EjectedPeerStatus,
+  HostStatus,
+  ProblemStatus,
+  StatusReport,
+} from "./wire.ts";
 
 export interface NginxStatus {
   /** `unknown`: not looked for yet. */
@@ -28,6 +35,8 @@ export interface StatusInput {
   /** Problems that the model's values do not hold: refused objects, refused documents. */
   readonly problems: readonly Problem[];
   readonly conditions: readonly ConditionStatus[];
+  /** As nginx says; empty too where it does not answer. */
+  readonly ejected: ReadonlyMap<BackendKey, readonly EjectedPeerStatus[]>;
   readonly nginx: NginxStatus;
   /** Generation of the documents, as the data plane confirmed it. */
   readonly generation: number | null;
@@ -48,7 +57,7 @@ export function buildStatusReport(input: StatusInput): StatusReport {
     appliedAt: input.appliedAt,
     now: input.now,
     components: [nginxComponent(input), sourceComponent(input)],
-    hosts: collectHosts(input.model),
+    hosts: collectHosts(input),
     problems,
     conditions: input.conditions,
     reloads: input.reloads,
@@ -90,31 +99,35 @@ function sourceComponent({ source, snapshotFrom, now }: StatusInput): ComponentS
   return { name, state, detail: parts(event, snapshot, source.location), since: source.lastEventAt };
 }
 
-function collectHosts(model: EdgeModel): readonly HostStatus[] {
+function collectHosts({ model, ejected }: StatusInput): readonly HostStatus[] {
   const backends = new Map<BackendKey, Backend>();
   for (const built of model.backends.values()) for (const backend of built.backends) backends.set(backend.key, backend);
   const rows: HostStatus[] = [];
-  for (const built of model.hosts.values()) rows.push(...hostRows(built, backends));
-  return rows.toSorted(
-    (a, b) => Number(a.healthy) - Number(b.healthy) || compareText(a.host, b.host) || compareText(a.service, b.service),
-  );
+  for (const built of model.hosts.values()) rows.push(...hostRows(built, { backends, ejected }));
+  const rank = ({ healthy, ejected: out = [] }: HostStatus): number => (healthy ? (out.length > 0 ? 1 : 2) : 0);
+  return rows.toSorted((a, b) => rank(a) - rank(b) || compareText(a.host, b.host) || compareText(a.service, b.service));
+}
+
+interface KnownBackends {
+  readonly backends: ReadonlyMap<BackendKey, Backend>;
+  readonly ejected: StatusInput["ejected"];
 }
 
 /** One row for each Service of the host, and one for each reason why routes of it are closed. */
-function hostRows(built: BuiltHost, backends: ReadonlyMap<BackendKey, Backend>): readonly HostStatus[] {
+function hostRows(built: BuiltHost, known: KnownBackends): readonly HostStatus[] {
   const { host } = built;
   if (host === null) return [];
   const rows = new Map<string, HostStatus>();
   for (const route of built.routes) {
-    const row = routeRow(host.name, route, backends);
+    const row = routeRow(host.name, route, known);
     rows.set(`${row.service} ${row.state}`, row);
   }
   return [...rows.values()];
 }
 
-function routeRow(host: string, route: Route, backends: ReadonlyMap<BackendKey, Backend>): HostStatus {
+function routeRow(host: string, route: Route, { backends, ejected }: KnownBackends): HostStatus {
   const service = route.backend === null ? "" : serviceText(route.backend);
-  const nothing = { host, service, ready: 0, total: 0, draining: 0, healthy: false };
+  const nothing = { host, service, ready: 0, total: 0, draining: 0, healthy: false, ejected: [] };
   if (route.closed !== null) return { ...nothing, state: `closed: ${route.closed.reason}` };
   const backend = route.backend === null ? undefined : backends.get(route.backend);
   if (backend === undefined) return { ...nothing, state: "no backend" };
@@ -126,6 +139,7 @@ function routeRow(host: string, route: Route, backends: ReadonlyMap<BackendKey, 
     draining: backend.draining,
     state: backend.peers.length > 0 ? "ok" : (backend.reason ?? "no ready endpoints"),
     healthy: backend.peers.length > 0,
+    ejected: ejected.get(backend.key) ?? [],
   };
 }
 

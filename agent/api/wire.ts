@@ -54,6 +54,15 @@ export interface HostStatus {
   /** "ok", or why not: "no ready endpoints", "closed: …". */
   readonly state: string;
   readonly healthy: boolean;
+  /** Peers among those that are ready which get no requests for a while, for they failed. An older agent says nothing. */
+  readonly ejected?: readonly EjectedPeerStatus[];
+}
+export interface EjectedPeerStatus {
+  /** "10.0.0.1:80" */
+  readonly address: string;
+  /** "connect", "timeout", "reset" or "status 503". */
+  readonly cause: string;
+  readonly since: number;
 }
 
 export interface ProblemStatus {

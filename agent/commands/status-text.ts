@@ -5,13 +5,16 @@ import { ageText } from "../lib/age.ts";
 import { problemLine, sentence } from "./problem-text.ts";
 import { clean, counted, table } from "./text.ts";
 
+/** Ejected peers of one row that are named. */
+const EJECTED_SHOWN = 3;
+
 /** The head, the components, the hosts (worst first), the problems with their fixes, and health as the last block. */
 export function statusLines(report: StatusReport): readonly string[] {
   return [
     headline(report),
     ...table(report.components.map(({ name, state, detail }) => [name, state, detail])),
     "",
-    ...hostLines(report.hosts),
+    ...hostLines(report),
     ...problemLines(report.problems),
     "",
     ...healthLines(report.conditions, report.now),
@@ -28,16 +31,26 @@ function headline(report: StatusReport): string {
   return clean(`Edge ${report.edge} is ${report.state}: ${facts.join(", ")}`);
 }
 
-function hostLines(hosts: readonly HostStatus[]): readonly string[] {
+function hostLines({ hosts, now }: StatusReport): readonly string[] {
   if (hosts.length === 0) return ["No hosts: no Ingress of this edge's classes names one."];
   const rows = hosts.map((row) => [
     row.host === "_" ? "(any)" : row.host,
     row.service,
     row.total === 0 && row.service === "" ? "" : `${row.ready}/${row.total}`,
     row.draining === 0 ? "" : String(row.draining),
-    row.state,
+    stateText(row, now),
   ]);
   return table([["HOST", "SERVICE", "READY", "DRAINING", "STATE"], ...rows]);
+}
+
+/** "ok", or with it the peers that are out. */
+function stateText({ state, ejected = [] }: HostStatus, now: number): string {
+  if (ejected.length === 0) return state;
+  const shown = ejected
+    .slice(0, EJECTED_SHOWN)
+    .map(({ address, cause, since }) => `${address} for ${ageText(now - since)} (${cause})`);
+  const more = ejected.length > shown.length ? `, and ${ejected.length - shown.length} more` : "";
+  return clean(`${state === "ok" ? "" : `${state}; `}${ejected.length} ejected: ${shown.join(", ")}${more}`);
 }
 
 function problemLines(problems: readonly ProblemStatus[]): readonly string[] {

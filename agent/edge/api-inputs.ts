@@ -26,17 +26,21 @@ import type { Edge } from "./edge.ts";
 import { Planner } from "./plan.ts";
 
 const LIVE_MS_MAX = 2000;
+const PEERS_MS_MAX = 500;
 const LIVE_LOOKS = 4;
 const LIVE_AGAIN_MS = 150;
 
+type Ejected = Parameters<typeof buildStatusReport>[0]["ejected"];
+
 export function apiInputs(edge: Edge): ApiInputs {
-  const report = (): StatusReport => statusReport(edge);
+  // What nginx says of peers it says in its own metrics.
+  const report = (): StatusReport => statusReport(edge, new Map());
   const metrics = createMetrics(report, () =>
     [...edge.builder.model.certificates.values()].flatMap(({ certificate }) => certificate ?? []),
   );
   const planner = new Planner(edge);
   return {
-    report,
+    report: async () => statusReport(edge, await ejectedPeers(edge)),
     explain: (query) => (query.live ? explainLive(edge, query) : buildExplainReport(explainInput(edge, query))),
     render: () => renderReport(edge),
     accept: (kind) => acceptReport(edge, kind),
@@ -73,7 +77,17 @@ async function explainLive(edge: Edge, query: ExplainQuery): Promise<ExplainRepo
   }
 }
 
-function statusReport(edge: Edge): StatusReport {
+/** nginx may be down, or of before it knew: then nothing is said. */
+async function ejectedPeers(edge: Edge): Promise<Ejected> {
+  try {
+    return await edge.nginx.ejected(AbortSignal.timeout(PEERS_MS_MAX));
+  } catch (thrown) {
+    if (!(thrown instanceof AgentError)) throw thrown;
+    return new Map();
+  }
+}
+
+function statusReport(edge: Edge, ejected: Ejected): StatusReport {
   const { config, facts } = edge.prepared;
   const { generation, appliedAt, pushes, documents } = edge.reconciler.facts;
   const down = edge.health.has("nginx-down");
@@ -86,6 +100,7 @@ function statusReport(edge: Edge): StatusReport {
     model: edge.builder.model,
     problems: problems(edge),
     conditions: edge.health.list(),
+    ejected,
     nginx: {
       state: down ? "down" : edge.nginx.masterPid === null ? "unknown" : "running",
       masterPid: edge.nginx.masterPid,

@@ -10,7 +10,7 @@ import { configure, type ConfigurationOptions, currentGeneration, installConfigu
 import type { DataPlane, DataPlaneState, HeldDocument, PushResult } from "./data-plane.ts";
 import type { NginxPaths } from "./nginx-paths.ts";
 import { NginxProcess } from "./nginx-process.ts";
-import { type ExplainedRequest, type Explanation, PushClient } from "./push-client.ts";
+import { type EjectedPeer, type ExplainedRequest, type Explanation, PushClient } from "./push-client.ts";
 
 export interface NginxControlOptions {
   readonly binary: string;
@@ -87,6 +87,10 @@ export class NginxControl implements DataPlane {
 
   explain(asked: ExplainedRequest, signal: AbortSignal): Promise<Explanation> {
     return this.#client.explain(asked, signal);
+  }
+
+  ejected(signal: AbortSignal): Promise<ReadonlyMap<string, readonly EjectedPeer[]>> {
+    return this.#client.ejected(signal);
   }
 
   configure(generation: number, files: readonly RenderedFile[], signal: AbortSignal): Promise<void> {

@@ -54,6 +54,22 @@ const explanationSchema = z.object({
   peers: z.array(z.string()),
 });
 
+const peersSchema = z.object({
+  backends: z.array(
+    z.object({
+      backend: z.string(),
+      peers: z.array(
+        z.object({
+          address: z.string(),
+          state: z.string(),
+          cause: z.optional(z.string()),
+          since: z.optional(z.number()),
+        }),
+      ),
+    }),
+  ),
+});
+
 /** What the router would do with a request; null where it says nothing. */
 export interface Explanation {
   readonly action: string;
@@ -63,6 +79,16 @@ export interface Explanation {
   readonly route: string | null;
   readonly backend: string | null;
   readonly peers: readonly string[];
+}
+
+/** A peer that gets no requests for a while. */
+export interface EjectedPeer {
+  /** "10.0.0.1:80" */
+  readonly address: string;
+  /** "connect", "timeout", "reset" or "status 503". */
+  readonly cause: string;
+  /** In milliseconds, as Date.now() has it. */
+  readonly since: number;
 }
 
 /** As a client would write it; `host` may have a port. */
@@ -157,6 +183,18 @@ export class PushClient {
       backend: backend ?? null,
       peers,
     };
+  }
+
+  /** Peers that get no requests, for they failed, by the key of their backend. Throws AgentError push-failed. */
+  async ejected(signal: AbortSignal): Promise<ReadonlyMap<string, readonly EjectedPeer[]>> {
+    const answer = await this.#call({ method: "GET", path: "/v1/peers", body: null, fresh: false }, signal);
+    const found = new Map<string, readonly EjectedPeer[]>();
+    for (const { backend, peers } of parseAnswer(peersSchema, answer).backends) {
+      const out = peers.filter(({ state }) => state === "ejected");
+      const ejected = out.map(({ address, cause = "", since = 0 }) => ({ address, cause, since: since * 1000 }));
+      if (ejected.length > 0) found.set(backend, ejected);
+    }
+    return found;
   }
 
   /** Prometheus text. */

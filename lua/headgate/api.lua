@@ -8,6 +8,7 @@ local explain = require("headgate.explain")
 local limits = require("headgate.limits")
 local metrics = require("headgate.metrics")
 local networks = require("headgate.networks")
+local peer_report = require("headgate.peer_report")
 local problems = require("headgate.problems")
 local process = require("headgate.process")
 local nginx_process = require("ngx.process")
@@ -230,8 +231,19 @@ local function on_explain()
     return send(200, with_lists(explanation, { peers = peers }))
 end
 
+local function on_peers(key)
+    local text = peer_report.backend(key)
+    if not text then
+        return fail(404, "not-found", "no backend " .. key)
+    end
+    return send(200, text)
+end
+
 local calls = {
     ["GET /v1/state"] = state,
+    ["GET /v1/peers"] = function()
+        return send(200, peer_report.troubled())
+    end,
     ["GET /v1/metrics"] = function()
         metrics.flush()
         return send(200, sub(metrics.text(), 1, -2), "text/plain; version=0.0.4")
@@ -247,6 +259,10 @@ function _M.serve()
     local rest = match(path, "^/v1/documents(/?.*)$")
     if rest and (rest == "" or sub(rest, 1, 1) == "/") then
         return on_documents(method, ngx.unescape_uri(rest))
+    end
+    local key = method == "GET" and match(path, "^/v1/peers/(.+)$")
+    if key then
+        return on_peers(ngx.unescape_uri(key))
     end
     local call = calls[method .. " " .. path]
     if call then

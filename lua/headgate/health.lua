@@ -309,6 +309,18 @@ function _M.troubled()
     return rules.enabled and peer_records.ids() or {}
 end
 
+--- How many peers of a backend are ejected.
+---@param id string
+---@return integer
+function _M.ejected(id)
+    local backend = store.get(store.backend, id)
+    if not backend or backend.broken then
+        return 0
+    end
+    _M.look(backend)
+    return backend.health and backend.health.out or 0
+end
+
 ---@class headgate.peer_health
 ---@field address string with port
 ---@field state string "well" or "ejected"

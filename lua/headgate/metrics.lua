@@ -138,6 +138,32 @@ local function by_route(out)
     block("headgate_pushed_documents_total", "Lines of pushes by result.", pushes)
 end
 
+local function backend_labels(id)
+    local namespace, service, port = match(id, "^([^/]*)/([^/]*)/([^/]*)$")
+    return format('namespace="%s",service="%s",port="%s"',
+        label(namespace or ""), label(service or ""), label(port or ""))
+end
+
+local function by_backend(out)
+    out[#out + 1] = "# HELP headgate_peer_ejections_total Times that a peer was ejected."
+    out[#out + 1] = "# TYPE headgate_peer_ejections_total counter"
+    local keys = dict:get_keys(0)
+    table.sort(keys)
+    for _, key in ipairs(keys) do
+        local id = match(key, "^ejections (.*)$")
+        if id then
+            out[#out + 1] = format("headgate_peer_ejections_total{%s} %d", backend_labels(id),
+                dict:get(key) or 0)
+        end
+    end
+    out[#out + 1] = "# HELP headgate_peers_ejected Peers of a Service that are ejected now."
+    out[#out + 1] = "# TYPE headgate_peers_ejected gauge"
+    for _, id in ipairs(health.troubled()) do
+        out[#out + 1] = format("headgate_peers_ejected{%s} %d", backend_labels(id),
+            health.ejected(id))
+    end
+end
+
 local function memory_of(out, name, shared)
     out[#out + 1] = format('headgate_shared_memory_bytes{dict="%s",state="capacity"} %d',
         name, shared:capacity())
@@ -150,6 +176,7 @@ end
 function _M.text()
     local out = {}
     by_route(out)
+    by_backend(out)
     histogram(out)
     local summary = store.summary()
     out[#out + 1] = "# HELP headgate_documents Documents held, by kind."
@@ -159,8 +186,11 @@ function _M.text()
     end
     out[#out + 1] = "# HELP headgate_shared_memory_bytes Size of a shared dict, and what is free."
     out[#out + 1] = "# TYPE headgate_shared_memory_bytes gauge"
-    for _, name in ipairs({ "documents", "versions", "metrics" }) do
-        memory_of(out, name, ngx.shared["headgate_" .. name])
+    for _, name in ipairs({ "documents", "versions", "metrics", "health" }) do
+        local shared = ngx.shared["headgate_" .. name]
+        if shared then
+            memory_of(out, name, shared)
+        end
     end
     out[#out + 1] = "# HELP headgate_metrics_dropped_total Counts lost for want of memory."
     out[#out + 1] = "# TYPE headgate_metrics_dropped_total counter"

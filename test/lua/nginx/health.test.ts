@@ -5,6 +5,7 @@ import { describe, test } from "node:test";
 
 import { buildTraffic } from "../../../agent/config/build-traffic.ts";
 import type { SettingValue } from "../../../agent/config/check-value.ts";
+import { PushClient } from "../../../agent/nginx/push-client.ts";
 import type { FilterValue, RouteValue } from "../../../agent/render/documents.ts";
 import { ask, Backend, RawBackend } from "../support/backend.ts";
 import { Lines } from "../support/documents.ts";
@@ -18,6 +19,20 @@ type Settings = Readonly<Record<string, SettingValue>>;
 async function start(settings: Settings = {}, workers = 2): Promise<TestNginx> {
   const held: Settings = { "health.backOffS": 1, ...settings };
   return TestNginx.start({ workers, view: { traffic: buildTraffic((key) => held[key]) } });
+}
+
+interface PeersAnswer {
+  readonly backends: readonly {
+    readonly backend: string;
+    readonly count: number;
+    readonly panic: boolean;
+    readonly peers: readonly {
+      readonly address: string;
+      readonly state: string;
+      readonly since?: number;
+      readonly until?: number;
+    }[];
+  }[];
 }
 
 class Site {
@@ -275,6 +290,42 @@ describe("passive health", () => {
       return a.hits > 0;
     });
     assert.ok(Date.now() - ejected >= 2_900, `after ${Date.now() - ejected} ms`);
+  });
+
+  test("the API and the metrics tell who is out, why, and since when", async () => {
+    await using nginx = await start({ "health.backOffS": 60 }, 2);
+    await using a = await breakable("a");
+    await using b = await breakable("b");
+    const site = new Site(nginx);
+    await site.put([a.peer, b.peer]);
+    assert.deepEqual(await nginx.push.json("GET", "/v1/peers"), { backends: [] });
+    a.broken = true;
+    const before = Date.now() / 1000;
+    await site.tally(20);
+    const { backends } = await nginx.push.json<PeersAnswer>("GET", "/v1/peers");
+    const [{ peers, ...backend } = assert.fail("no backend")] = backends;
+    assert.deepEqual(backend, { backend: BACKEND, count: 2, panic: false });
+    const [{ since = 0, until = 0, ...peer } = assert.fail("no peer"), ...others] = peers;
+    assert.deepEqual(others, []);
+    assert.deepEqual(peer, { address: a.peer, state: "ejected", cause: "reset", ejections: 1, failures: 3 });
+    assert.ok(since >= before - 1 && since <= before + 10 && Math.abs(until - since - 60) < 0.01, `${since} ${until}`);
+    const whole = await nginx.push.json<PeersAnswer["backends"][0]>("GET", `/v1/peers/${BACKEND}`);
+    const states = new Map(whole.peers.map(({ address, state }) => [address, state]));
+    assert.deepEqual([states.size, states.get(a.peer), states.get(b.peer)], [2, "ejected", "well"]);
+    assert.equal((await nginx.push.call("GET", "/v1/peers/test/none/80")).status, 404);
+    // As the agent reads it.
+    const client = new PushClient(nginx.pushSocket);
+    const ejected = await client.ejected(AbortSignal.timeout(5000));
+    client.close();
+    assert.deepEqual([...ejected], [[BACKEND, [{ address: a.peer, cause: "reset", since: since * 1000 }]]]);
+    const labels = '{namespace="test",service="web",port="80"}';
+    await eventually("the metrics tell it", async () => {
+      const { text } = await nginx.push.call("GET", "/v1/metrics");
+      return (
+        text.includes(`headgate_peers_ejected${labels} 1\n`) &&
+        text.includes(`headgate_peer_ejections_total${labels} 1\n`)
+      );
+    });
   });
 
   test("off by the configuration: nobody is ejected", async () => {

@@ -96,6 +96,7 @@ export function statusInput(more: Partial<StatusInput> = {}): StatusInput {
     model: model([], []),
     problems: [],
     conditions: [],
+    ejected: new Map(),
     nginx: { state: "running", masterPid: 812, version: "1.26.3", since: NOW - 60_000 },
     generation: 42,
     appliedAt: NOW - 12_000,

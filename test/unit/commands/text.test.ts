@@ -56,6 +56,40 @@ test("shows the head, the worst host first, each problem with its fix, and healt
   ]);
 });
 
+test("names the peers that are out, after what does not work at all and before what does", () => {
+  const out = (address: string, agoMs: number, cause: string) => ({ address, since: NOW - agoMs, cause });
+  const report = buildStatusReport(
+    statusInput({
+      model: model(
+        [
+          builtHost("a", [route("a", "web")]),
+          builtHost("b", [route("b", "api")]),
+          builtHost("c", [route("c", "gone")]),
+        ],
+        [backend("web", 3), backend("api", 9), backend("gone", 0, { reason: "no endpoints" })],
+      ),
+      ejected: new Map([
+        [
+          "shop/api/80",
+          [
+            out("10.0.0.1:80", 12_000, "connect"),
+            out("10.0.0.2:80", 60_000, "status 503"),
+            out("10.0.0.3:80", 0, "reset"),
+            out("[::1]:80", 0, "reset"),
+          ],
+        ],
+      ]),
+    }),
+  );
+  assert.deepEqual(statusLines(report).slice(4, 8), [
+    "HOST  SERVICE       READY  DRAINING  STATE",
+    "c     shop/gone:80  0/0    -         no endpoints",
+    "b     shop/api:80   9/9    -         4 ejected: 10.0.0.1:80 for 12s (connect), 10.0.0.2:80 for 1m (status 503), 10.0.0.3:80 for 0s (reset), and 1 more",
+    "a     shop/web:80   3/3    -         ok",
+  ]);
+  assert.equal(report.state, "serving");
+});
+
 test("says so when nothing is wrong and when there is nothing", () => {
   const lines = statusLines(buildStatusReport(statusInput()));
   assert.ok(lines.includes("No hosts: no Ingress of this edge's classes names one."));
