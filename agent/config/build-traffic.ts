@@ -103,6 +103,8 @@ function buildProxy({ value, flag, number, text, list }: Access): ProxyTraffic {
     retryOn: list("proxy.retryOn"),
     retryTries: number("proxy.retryTries"),
     retryTimeoutMs: number("proxy.retryTimeoutMs"),
+    retryBudgetPercent: number("proxy.retryBudgetPercent"),
+    retryBudgetMinPerS: number("proxy.retryBudgetMinPerS"),
     loadBalance: text("proxy.loadBalance") as ProxyTraffic["loadBalance"], // the setting has these two
     keepaliveConnections: typeof keepalive === "number" ? keepalive : null,
     keepaliveTimeoutS: number("proxy.keepaliveTimeoutS"),

@@ -60,6 +60,20 @@ export const PROXY_SETTINGS: readonly Setting[] = [
     counterparts: same("proxy-next-upstream-timeout", "0"),
   }),
   setting(
+    "proxy.retryBudgetPercent",
+    count(0, 1000),
+    "retries of a Service, as a share of its requests of the last 10 s: beyond it the client gets the first failure",
+    { default: 20 },
+  ),
+  setting(
+    "proxy.retryBudgetMinPerS",
+    count(0, 1_000_000),
+    "retries of a Service that are always allowed, each second",
+    {
+      default: 10,
+    },
+  ),
+  setting(
     "proxy.loadBalance",
     { kind: "choice", values: ["round_robin", "ewma"] },
     "in turn, or by how soon peers answer and how much they have to do",

@@ -41,6 +41,8 @@ export interface ProxyTraffic {
   readonly retryOn: readonly string[];
   readonly retryTries: number;
   readonly retryTimeoutMs: number;
+  readonly retryBudgetPercent: number;
+  readonly retryBudgetMinPerS: number;
   readonly loadBalance: "round_robin" | "ewma";
   /** null: half of a worker's connections. */
   readonly keepaliveConnections: number | null;

@@ -6,6 +6,7 @@ local failure = require("headgate.failure")
 local health = require("headgate.health")
 local limits = require("headgate.limits")
 local peers = require("headgate.peers")
+local retry_budget = require("headgate.retry_budget")
 local round_robin = require("headgate.pickers.round_robin")
 local store = require("headgate.store")
 
@@ -23,9 +24,12 @@ local max = math.max
 
 local _M = {}
 
-local function give_up(reason)
+-- What nginx's own balancers say when no peer is left; the client gets 502 and not 500.
+local BUSY = -3
+
+local function give_up(reason, code)
     ngx.log(ngx.WARN, reason)
-    return ngx.exit(ngx.ERROR)
+    return ngx.exit(code or ngx.ERROR)
 end
 
 local function set_times(route)
@@ -159,6 +163,9 @@ local function retry(ctx, route)
     -- Until there is another peer, nothing that follows is a peer's doing.
     ctx.index = nil
     ctx.tries = ctx.tries + 1
+    if not (ctx.once or retry_budget.take(ctx.backend.budget, now())) then
+        return give_up("no further try: too many requests of this backend were retried", BUSY)
+    end
     if route.retry_s > 0 and now() - ctx.at > route.retry_s then
         return give_up("no further try: the time for tries is over")
     end
@@ -198,9 +205,17 @@ function _M.balance()
     local index = pick(ctx, route, backend)
     ctx.tries = 1
     ctx.index = index
+    local budget = backend.budget
+    budget.asked = budget.asked + 1
     local more = (route.tries < backend.count and route.tries or backend.count) - 1
     if more > 0 then
-        set_more_tries(more)
+        if budget.spent and retry_budget.is_spent(budget, now()) then
+            -- nginx answers with what the first try gave. Only a kept connection that the peer had
+            -- closed is tried again, which is nginx's own affair.
+            ctx.once = true
+        else
+            set_more_tries(more)
+        end
     end
     set_times(route)
     return connect(route, backend, index)

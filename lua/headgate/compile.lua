@@ -2,6 +2,7 @@
 
 local filters = require("headgate.filters")
 local regex = require("headgate.regex")
+local retry_budget = require("headgate.retry_budget")
 local router = require("headgate.router")
 local round_robin = require("headgate.pickers.round_robin")
 local series = require("headgate.series")
@@ -45,6 +46,7 @@ function _M.backend(value, id)
         weights = value.weights,
         -- One block alone stands in the configuration by its name.
         upstream = _M.upstreams > 1 and ngx.crc32_short(id) % _M.upstreams .. "-headgate" or "",
+        budget = retry_budget.of(id),
         picker = round_robin.new(value.weights, random(0, 1073741823)),
     }
 end

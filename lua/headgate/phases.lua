@@ -11,6 +11,7 @@ local peers = require("headgate.peers")
 local random = require("headgate.random")
 local regex = require("headgate.regex")
 local request = require("headgate.request")
+local retry_budget = require("headgate.retry_budget")
 local snapshot = require("headgate.snapshot")
 local store = require("headgate.store")
 local tls = require("headgate.tls")
@@ -41,6 +42,7 @@ local _M = {
 ---@field timeouts table<string, integer> those of the profiles
 ---@field access_log boolean
 ---@field health headgate.health_rules?
+---@field retry_budget headgate.retry_rules?
 
 -- LuaJIT's own limits are for shorter code: a decision with all its steps is longer than what it
 -- compiles in one piece, and interpreted it costs a fifth of a request more. Counts, and KB.
@@ -64,6 +66,7 @@ function _M.init(settings)
     tls.reject_unknown_names = settings.reject_unknown_names
     compile.timeouts = settings.timeouts
     health.configure(settings.health)
+    retry_budget.configure(settings.retry_budget, ngx.worker.count())
     regex.init()
     metrics.prepare()
     if not store.epoch() then
@@ -77,6 +80,7 @@ local function tick()
     if store.sweep() then
         metrics.sweep()
         peers.sweep(store.backend.cache)
+        retry_budget.sweep(store.backend.cache)
     end
     health.sweep(store.backend.cache)
 end
