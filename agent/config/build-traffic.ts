@@ -105,7 +105,7 @@ function buildProxy({ value, flag, number, text, list }: Access): ProxyTraffic {
     retryTimeoutMs: number("proxy.retryTimeoutMs"),
     retryBudgetPercent: number("proxy.retryBudgetPercent"),
     retryBudgetMinPerS: number("proxy.retryBudgetMinPerS"),
-    loadBalance: text("proxy.loadBalance") as ProxyTraffic["loadBalance"], // the setting has these two
+    loadBalance: text("proxy.loadBalance") as ProxyTraffic["loadBalance"], // the setting has these three
     keepaliveConnections: typeof keepalive === "number" ? keepalive : null,
     keepaliveTimeoutS: number("proxy.keepaliveTimeoutS"),
     keepaliveRequests: number("proxy.keepaliveRequests"),

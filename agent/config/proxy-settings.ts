@@ -75,8 +75,8 @@ export const PROXY_SETTINGS: readonly Setting[] = [
   ),
   setting(
     "proxy.loadBalance",
-    { kind: "choice", values: ["round_robin", "ewma"] },
-    "in turn, or by how soon peers answer and how much they have to do",
+    { kind: "choice", values: ["round_robin", "ewma", "least_conn"] },
+    "in turn, by how soon peers answer and how much they have to do, or to the one with the fewest requests",
     {
       default: "round_robin",
       counterparts: same("load-balance", "round_robin"),

@@ -10,6 +10,7 @@ import type { Backend, BuiltBackends, Peer, Problem } from "./edge-model.ts";
 import { externalBackends } from "./external-name.ts";
 import type { EndpointsMode, ModelInput, ModelSettings } from "./input.ts";
 import { problemOf } from "./problems.ts";
+import { badServiceBalance } from "./ingress/balance.ts";
 import { findPort } from "./service-port.ts";
 
 /**
@@ -57,6 +58,8 @@ export function buildBackends(
     }
     problems.push(...refusedEndpoints(slices, allowedPods, input.hostsOfService(serviceKey)));
   }
+  const bad = service === undefined ? null : badServiceBalance(service, input.hostsOfService(serviceKey));
+  if (bad !== null) problems.push(bad);
   if (service !== undefined) problems.push(...withoutPeers(service, [...backends.values()], input, serviceKey));
   return { backends: [...backends.values()], problems, externalName: null };
 }

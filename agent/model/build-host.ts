@@ -17,6 +17,7 @@ import type {
 } from "./edge-model.ts";
 import { literalExpression, type ParsedExpression, parseExpression } from "./expressions.ts";
 import { ANY_HOST, isBadHostKey } from "./hosts.ts";
+import { balanceOfService } from "./ingress/balance.ts";
 import { type Claim, type Claims, claimsOf } from "./ingress/claims.ts";
 import { closeRoutes, type Closings } from "./ingress/closings.ts";
 import { classSettingsOf } from "./ingress/class-settings.ts";
@@ -247,7 +248,7 @@ function makeRoute(draft: Draft, claims: Claims, claim: Claim, { slot, filters }
     protocol,
     upstreamTls: tls.upstreamTls,
     times: policy.times,
-    balance: policy.balance,
+    balance: policy.balance ?? backend.balance,
   };
 }
 
@@ -345,7 +346,7 @@ function addEdgeDefault(draft: Draft): RouteKey | null {
     filters: [],
     upstreamTls: null,
     times: NO_TIMES,
-    balance: null,
+    balance: balanceOfService(service),
     protocol: protocolOf(
       (service === undefined ? undefined : findPort(service, defaultBackend.port))?.appProtocol ?? null,
     ),

@@ -101,6 +101,8 @@ export type RouteBalance =
   | { readonly by: "round_robin" }
   /** The peer that answers sooner and has less to do (peak EWMA). */
   | { readonly by: "ewma" }
+  /** The peer with the fewest requests in flight, of all workers. */
+  | { readonly by: "least_conn" }
   /**
    * One peer for each value of `key`: text and "$variable" in turn. `bound`: the percentage of its share of requests
    * in flight that a peer may have before the next one is asked, 0 for no limit.

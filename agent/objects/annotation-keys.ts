@@ -9,6 +9,12 @@ export const CLASS_ANNOTATION = "kubernetes.io/ingress.class";
 /** The key on a Service that says where its endpoints are asked: pod, nodePort or clusterIP. */
 export const ENDPOINTS_ANNOTATION = "headgate.dev/endpoints";
 
+/** The key on a Service that says how its peers are picked, for routes whose Ingress says nothing. */
+export const LOAD_BALANCE_ANNOTATION = "headgate.dev/load-balance";
+
+/** What is read of a Service. */
+export const SERVICE_ANNOTATIONS = [ENDPOINTS_ANNOTATION, LOAD_BALANCE_ANNOTATION] as const;
+
 /** ingress-nginx's own prefix, and the one that it had before. */
 export const NGINX_PREFIX = "nginx.ingress.kubernetes.io";
 export const OLD_PREFIX = "ingress.kubernetes.io";

@@ -3,7 +3,7 @@
 import type { Endpoint, EndpointSlice, EndpointSlicePort, Service, ServicePort } from "./objects.ts";
 import { fault, flag, list, optional, type Reader, type Reading, record, required } from "./readers.ts";
 import { shown, text, textMap, unread, wholeNumber, word } from "./readers.ts";
-import { ENDPOINTS_ANNOTATION } from "./annotation-keys.ts";
+import { SERVICE_ANNOTATIONS } from "./annotation-keys.ts";
 import type { ReadMeta } from "./trim-meta.ts";
 
 /** The label that names a slice's Service. */
@@ -72,10 +72,14 @@ const readServiceFields = record({
 /** Reads a Service. */
 export function readService(raw: unknown, { meta }: ReadMeta, reading: Reading): Service {
   const { spec } = readServiceFields(raw, "", reading);
-  const mode = meta.annotations[ENDPOINTS_ANNOTATION];
+  const annotations: Record<string, string> = {};
+  for (const key of SERVICE_ANNOTATIONS) {
+    const value = meta.annotations[key];
+    if (value !== undefined) annotations[key] = value;
+  }
   return {
     kind: "Service",
-    meta: { ...meta, annotations: mode === undefined ? {} : { [ENDPOINTS_ANNOTATION]: mode } },
+    meta: { ...meta, annotations },
     type: spec.type,
     clusterIP: spec.clusterIP,
     clusterIPs: spec.clusterIPs.filter((address) => address !== ""),

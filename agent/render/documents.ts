@@ -3,7 +3,7 @@
 import { shortHash } from "../lib/hash.ts";
 import type { Backend, Certificate, Filter, Host, Route, RouteBalance, ServerName } from "../model/edge-model.ts";
 import type { VerifiedProfile } from "./files.ts";
-import type { Traffic } from "./traffic.ts";
+import type { ProxyTraffic, Traffic } from "./traffic.ts";
 
 /** The schema this agent speaks; the data plane says its own in GET /v1/state. */
 export const SCHEMA = 1;
@@ -43,7 +43,7 @@ type Cors = Extract<Filter, { kind: "cors" }>;
 export type FilterValue =
   | Exclude<Filter, Cors>
   | (Omit<Cors, "maxAgeS"> & { readonly max_age_s: number })
-  | { readonly kind: "balance"; readonly by: "ewma" }
+  | { readonly kind: "balance"; readonly by: "ewma" | "least_conn" }
   | { readonly kind: "balance"; readonly by: "hash"; readonly key: readonly string[]; readonly bound: number }
   | { readonly kind: "upstream_tls_name"; readonly name: string };
 /** `prefix`: lower case; `pattern`: a PCRE with its leading "^", or "" where the prefix is all there is to match */
@@ -96,7 +96,7 @@ const INGRESS_LISTENERS = "ingress";
 
 /** What holds for all routes, by the configuration. */
 export interface RouteDefaults extends Pick<RouteValue, "timeouts" | "retry"> {
-  readonly loadBalance: "round_robin" | "ewma";
+  readonly loadBalance: ProxyTraffic["loadBalance"];
 }
 
 export function routeDefaults({ proxy }: Pick<Traffic, "proxy">): RouteDefaults {

@@ -126,6 +126,8 @@ export const LISTEN_BACKLOG = 4096;
 const METRICS_DICT_MB = 20;
 /** Peers that are ejected, or were of late: about 200 bytes each. */
 const HEALTH_DICT_MB = 4;
+/** Requests in flight where connections are balanced: about 130 bytes a peer. */
+const LOAD_DICT_MB = 8;
 /** The longest body of the push API, as lua/headgate/limits.lua has it. */
 export const PUSH_BODY_BYTES_MAX = 1_048_576;
 
@@ -148,6 +150,7 @@ export function renderNginxFiles(view: NginxView, templates: TemplateEngine): re
     upstreamKeepaliveConnections: keepaliveConnections(view),
     metricsDictMb: METRICS_DICT_MB,
     healthDictMb: HEALTH_DICT_MB,
+    loadDictMb: LOAD_DICT_MB,
     pushBodyBytesMax: PUSH_BODY_BYTES_MAX,
     luaPath: [view.luaDir, ...view.luaPackagePath].map((directory) => `${directory}/?.lua;`).join("") + ";",
     openFiles: view.openFiles ?? openFilesOf(view.workerConnections),

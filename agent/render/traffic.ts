@@ -43,7 +43,7 @@ export interface ProxyTraffic {
   readonly retryTimeoutMs: number;
   readonly retryBudgetPercent: number;
   readonly retryBudgetMinPerS: number;
-  readonly loadBalance: "round_robin" | "ewma";
+  readonly loadBalance: "round_robin" | "ewma" | "least_conn";
   /** null: half of a worker's connections. */
   readonly keepaliveConnections: number | null;
   readonly keepaliveTimeoutS: number;

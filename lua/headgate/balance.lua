@@ -1,8 +1,11 @@
---- The peer of a request whose route does not go round: by late answers or by a hash.
+--- The peer of a request whose route does not go round: by late answers, by requests in flight, or
+-- by a hash.
 -- What a request took is put back when it ends, so that whoever is in flight counts once.
 
 local ewma = require("headgate.pickers.ewma")
 local hash = require("headgate.pickers.hash")
+local least_conn = require("headgate.pickers.least_conn")
+local loads = require("headgate.loads")
 local peers = require("headgate.peers")
 local round_robin = require("headgate.pickers.round_robin")
 
@@ -57,9 +60,17 @@ local function by_hash(way, backend, known, tried)
     return hash.next(ring, md5(key), tried, load)
 end
 
+local function by_load(backend, known, barred)
+    local load = loads.of(backend, known.states)
+    return least_conn.next(backend.weights, barred, random(backend.count), loads.read, load)
+end
+
 local function put_back(taken)
     taken.state.in_flight = taken.state.in_flight - 1
     taken.held.total = taken.held.total - 1
+    if taken.counted then
+        loads.finish(taken.counted)
+    end
 end
 
 --- Picks a peer and counts the request there.
@@ -74,13 +85,17 @@ function _M.choose(ctx, way, backend, tried)
     if taken then
         put_back(taken)
         ctx.taken = nil
-        -- It failed, perhaps quicker than any answer comes: it must not be the better for it.
-        ewma.observe(taken.state, max(at - taken.at, 2 * taken.state.cost), at)
+        if taken.timed then
+            -- It failed, perhaps quicker than any answer comes: it must not be the better for it.
+            ewma.observe(taken.state, max(at - taken.at, 2 * taken.state.cost), at)
+        end
     end
     local known = peers.of(backend, at)
     local index
     if way.key then
         index = by_hash(way, backend, known, tried)
+    elseif way.by_load then
+        index = by_load(backend, known, tried)
     else
         index = ewma.next(known.states, backend.weights, tried, at, random)
     end
@@ -88,7 +103,10 @@ function _M.choose(ctx, way, backend, tried)
         local state, held = known.states[index], known.held
         state.in_flight = state.in_flight + 1
         held.total = held.total + 1
-        ctx.taken = { state = state, held = held, at = at, timed = not way.key }
+        ctx.taken = {
+            state = state, held = held, at = at, timed = way.timed,
+            counted = way.by_load and loads.begin(backend.load, index),
+        }
     end
     return index
 end

@@ -6,6 +6,7 @@
 -- nothing. A worker that is killed leaves at most a claim to try a peer, which expires.
 
 local failure = require("headgate.failure")
+local loads = require("headgate.loads")
 local limits = require("headgate.limits")
 local outliers = require("headgate.outliers")
 local peers = require("headgate.peers")
@@ -325,7 +326,7 @@ end
 ---@field address string with port
 ---@field state string "well" or "ejected"
 ---@field record headgate.peer_record? nil: nothing is said of it
----@field in_flight integer? of this worker, where it is counted
+---@field in_flight integer? where it is counted: of all workers for least connections, else of this
 
 --- What is known of a backend's peers.
 ---@param id string
@@ -346,7 +347,8 @@ function _M.peers(id)
             address = name,
             state = record and record.out and "ejected" or "well",
             record = record,
-            in_flight = states and states.states[index].in_flight,
+            in_flight = backend.load and loads.read(backend.load, index)
+                or states and states.states[index].in_flight,
         }
     end
     return found, health ~= nil and health.out > 0 and not health.mask

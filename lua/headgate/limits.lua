@@ -56,6 +56,8 @@ local _M = {
     health_ttl_s = 3600,
     health_lock_s = 0.1,
     health_lock_tries = 200,
+    -- Counts of peers that are gone are looked for where less than this share of memory is free.
+    load_free_share = 0.5,
 }
 
 return _M

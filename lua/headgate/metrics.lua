@@ -186,7 +186,7 @@ function _M.text()
     end
     out[#out + 1] = "# HELP headgate_shared_memory_bytes Size of a shared dict, and what is free."
     out[#out + 1] = "# TYPE headgate_shared_memory_bytes gauge"
-    for _, name in ipairs({ "documents", "versions", "metrics", "health" }) do
+    for _, name in ipairs({ "documents", "versions", "metrics", "health", "load" }) do
         local shared = ngx.shared["headgate_" .. name]
         if shared then
             memory_of(out, name, shared)

@@ -6,8 +6,10 @@ local balancer = require("headgate.balancer")
 local compile = require("headgate.compile")
 local health = require("headgate.health")
 local https = require("headgate.https")
+local loads = require("headgate.loads")
 local metrics = require("headgate.metrics")
 local peers = require("headgate.peers")
+local process = require("headgate.process")
 local random = require("headgate.random")
 local regex = require("headgate.regex")
 local request = require("headgate.request")
@@ -83,12 +85,14 @@ local function tick()
         retry_budget.sweep(store.backend.cache)
     end
     health.sweep(store.backend.cache)
+    loads.sweep(process.alive)
 end
 
 --- init_worker_by_lua.
 function _M.init_worker()
     random.seed()
     workers.enlist(ngx.worker.pid(), api.configuration)
+    loads.enlist(ngx.worker.pid())
     assert(ngx.timer.every(FLUSH_INTERVAL_S, tick))
 end
 

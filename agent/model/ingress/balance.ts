@@ -1,9 +1,13 @@
 // How a route picks its peers: load-balance, upstream-hash-by and headgate.dev/hash-balance-factor.
 
-import type { RouteBalance } from "../edge-model.ts";
+import { LOAD_BALANCE_ANNOTATION } from "../../objects/annotation-keys.ts";
+import type { Service } from "../../objects/objects.ts";
+import type { Problem, RouteBalance } from "../edge-model.ts";
+import { problemOf } from "../problems.ts";
 import { type Draft, first, readNumber, shown } from "./annotation-values.ts";
 import { textAndVariables } from "./text-and-variables.ts";
 
+const ALGORITHMS = ["round_robin", "ewma", "least_conn"] as const;
 const KEY_LENGTH_MAX = 1024;
 const PARTS_MAX = 32;
 const KEY_FIX = 'write nginx variables and text, like "$remote_addr" or "$host-$cookie_user"';
@@ -16,15 +20,40 @@ export function readBalance(draft: Draft): RouteBalance | null {
   return key === null ? by : { by: "hash", key, bound: factor ?? 0 };
 }
 
+function algorithm(value: string): RouteBalance | null {
+  const by = ALGORITHMS.find((name) => name === value);
+  return by === undefined ? null : { by };
+}
+
+/** What a Service says of itself, for the routes whose Ingress says nothing; null: nothing that can be used. */
+export function balanceOfService(service: Service | undefined): RouteBalance | null {
+  return algorithm(service?.meta.annotations[LOAD_BALANCE_ANNOTATION]?.trim().toLowerCase() ?? "");
+}
+
+/** The problem of a Service whose annotation names no way to balance; null: there is none. */
+export function badServiceBalance(service: Service, hosts: readonly string[]): Problem | null {
+  const said = service.meta.annotations[LOAD_BALANCE_ANNOTATION]?.trim() ?? "";
+  if (said === "" || balanceOfService(service) !== null) return null;
+  return problemOf(service, {
+    code: "annotation-invalid",
+    severity: "error",
+    field: `metadata.annotations["${LOAD_BALANCE_ANNOTATION}"]`,
+    message: `${shown(said)} is no way to balance here: the configuration's holds`,
+    fix: `use one of ${ALGORITHMS.join(", ")}, or remove it`,
+    hosts,
+  });
+}
+
 function readAlgorithm(draft: Draft): RouteBalance | null {
   const entry = first(draft, "load-balance");
   const value = entry?.value.trim().toLowerCase() ?? "";
   if (entry === null || value === "") return null;
-  if (value === "round_robin" || value === "ewma") return { by: value };
+  const known = algorithm(value);
+  if (known !== null) return known;
   const fix =
     value === "ip_hash"
       ? 'remove it, and write upstream-hash-by: "$remote_addr"'
-      : "use one of round_robin, ewma, or remove it";
+      : `use one of ${ALGORITHMS.join(", ")}, or remove it`;
   draft.invalid.push({
     key: entry.key,
     message: `${shown(entry.value)} is no way to balance here: the configuration's holds`,

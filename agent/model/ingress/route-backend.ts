@@ -3,10 +3,11 @@
 import { NGINX_PREFIX } from "../../objects/annotation-keys.ts";
 import type { Ingress } from "../../objects/objects.ts";
 import { printable } from "../../objects/readers.ts";
-import type { BackendKey, Closed, Problem, Protocol, UpstreamTls } from "../edge-model.ts";
+import type { BackendKey, Closed, Problem, Protocol, RouteBalance, UpstreamTls } from "../edge-model.ts";
 import type { ModelInput } from "../input.ts";
 import { problemOf } from "../problems.ts";
 import { backendKey, findPort } from "../service-port.ts";
+import { balanceOfService } from "./balance.ts";
 import type { Claim, Claims } from "./claims.ts";
 
 /** The host that is being built. */
@@ -21,6 +22,8 @@ export interface ResolvedBackend {
   readonly closed: Closed | null;
   /** By the port's appProtocol. */
   readonly protocol: Protocol;
+  /** As the Service says; null: it says nothing. */
+  readonly balance: RouteBalance | null;
 }
 
 /** Finds the backend of a path; what is wrong with it is added to `problems`. */
@@ -33,13 +36,14 @@ export function resolveBackend(place: Place, ingress: Ingress, { backend, field 
   if (backend.kind === "none") {
     const message = "names no Service: its requests get 503, the other paths are served";
     say("backend-missing", field, message, "write service: {name: …, port: {number: …}}, or remove the path");
-    return { key: null, closed: { reason: "its rule has no backend" }, protocol: "http" };
+    return { key: null, closed: { reason: "its rule has no backend" }, protocol: "http", balance: null };
   }
   if (backend.kind === "resource") {
     const kind = printable(backend.resourceKind, 60);
     const message = `points to ${kind}, and only Services are served: its requests get 503`;
     say("backend-unsupported", `${field}.resource`, message, "use service: {name: …, port: …} instead");
-    return { key: null, closed: { reason: `its backend is of kind ${kind}, not a Service` }, protocol: "http" };
+    const reason = `its backend is of kind ${kind}, not a Service`;
+    return { key: null, closed: { reason }, protocol: "http", balance: null };
   }
   const serviceKey = `${ingress.meta.namespace}/${backend.service}`;
   const service = input.service(serviceKey);
@@ -66,6 +70,7 @@ export function resolveBackend(place: Place, ingress: Ingress, { backend, field 
     key: backendKey(serviceKey, service, backend.port),
     closed: null,
     protocol: protocolOf(port?.appProtocol ?? null),
+    balance: balanceOfService(service),
   };
 }
 

@@ -14,7 +14,9 @@ local check_kind = checks.one_of("balance")
 local check_key = checks.list(checks.text(limits.text_bytes_max), limits.hash_parts_max)
 local check_bound = checks.integer(0, limits.hash_bound_max)
 
-local check_ewma = checks.object({ kind = check_kind, by = checks.one_of("ewma") })
+local check_plain = checks.object({
+    kind = check_kind, by = checks.one_of("ewma", "least_conn"),
+})
 local check_hash = checks.object({
     kind = check_kind,
     by = checks.one_of("hash"),
@@ -42,11 +44,13 @@ function _M.check(value, field)
     if value.by == "hash" then
         return check_hash(value, field)
     end
-    return check_ewma(value, field)
+    return check_plain(value, field)
 end
 
 ---@class headgate.balance
----@field key headgate.part[]? of a hash; nil: peak EWMA
+---@field key headgate.part[]? of a hash
+---@field timed boolean? peak EWMA: how late answers come is taken in
+---@field by_load boolean? least connections
 ---@field sticky boolean? a request goes where the picker leads it, and nowhere else to try a peer
 ---@field bound number? how many times its share of the requests in flight a peer may have
 
@@ -55,7 +59,7 @@ end
 ---@return headgate.balance
 function _M.new(value)
     if value.by ~= "hash" then
-        return {}
+        return { timed = value.by == "ewma", by_load = value.by == "least_conn" }
     end
     return {
         key = parts.new(value.key),

@@ -229,7 +229,11 @@ describe("trimming Services and EndpointSlices", () => {
         generation: 1,
         uid: "u",
         resourceVersion: "5",
-        annotations: { "nginx.ingress.kubernetes.io/x": "y", "headgate.dev/endpoints": "nodePort" },
+        annotations: {
+          "nginx.ingress.kubernetes.io/x": "y",
+          "headgate.dev/load-balance": "ewma",
+          "headgate.dev/endpoints": "nodePort",
+        },
       },
       spec: {
         clusterIP: "10.0.0.1",
@@ -248,7 +252,10 @@ describe("trimming Services and EndpointSlices", () => {
     assert.deepEqual(trimmed.kind === "Service" && trimmed.ports, [
       { name: "http", port: 80, protocol: "TCP", targetPort: "web", appProtocol: "http", nodePort: 30000 },
     ]);
-    assert.deepEqual(trimmed.meta.annotations, { "headgate.dev/endpoints": "nodePort" });
+    assert.deepEqual(trimmed.meta.annotations, {
+      "headgate.dev/endpoints": "nodePort",
+      "headgate.dev/load-balance": "ewma",
+    });
   });
 
   test("reads the name that a Service of type ExternalName is, and of no other type", () => {
