@@ -2,6 +2,7 @@
 
 local balance = require("headgate.balance")
 local balancer = require("ngx.balancer")
+local contexts = require("headgate.contexts")
 local failure = require("headgate.failure")
 local health = require("headgate.health")
 local limits = require("headgate.limits")
@@ -202,6 +203,7 @@ function _M.balance()
             ctx.backend = current
         end
     end
+    contexts.keep(ctx)
     local index = pick(ctx, route, backend)
     ctx.tries = 1
     ctx.index = index

@@ -1,11 +1,13 @@
 --- Counters of all workers, and their Prometheus text.
 
 local balance = require("headgate.balance")
+local contexts = require("headgate.contexts")
 local health = require("headgate.health")
 local limits = require("headgate.limits")
 local series = require("headgate.series")
 local store = require("headgate.store")
 
+local take_context = contexts.take
 local format, match, gsub = string.format, string.match, string.gsub
 local ngx = ngx
 local now = ngx.now
@@ -36,7 +38,7 @@ end
 
 --- Runs the log phase.
 function _M.log()
-    local ctx = ngx.ctx
+    local ctx = take_context() or ngx.ctx
     if ctx.taken then
         balance.done(ctx.taken)
     end
