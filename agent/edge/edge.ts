@@ -138,10 +138,7 @@ export class Edge {
     this.source = made.source;
     this.#events = made.events;
     this.reconciler = this.#createReconciler(loaded.snapshot?.generation ?? 0);
-    const { builder, health, hostAddresses, reconciler, source } = this;
-    const { probe } = config.endpoints;
-    const told = { log: log.child("reach"), health, probe };
-    this.#rounds = new Rounds({ settings, store, builder, hostAddresses, reconciler, source, ...told });
+    this.#rounds = new Rounds(this, { probe: config.endpoints.probe, log });
   }
 
   /** When nginx came up or went down last. */

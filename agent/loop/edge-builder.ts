@@ -50,6 +50,8 @@ export class EdgeBuilder {
   readonly #certificates = new Map<string, BuiltCertificate>();
   /** "<address>:<port>" → how many backends have it. */
   readonly #peers = new Map<string, number>();
+  /** Services whose peers are checked. */
+  readonly #checked = new Map<string, BuiltBackends>();
   /** Name of a profile that verifies → how many routes use it. */
   readonly #verified = new Map<string, { readonly profile: VerifiedProfile; uses: number }>();
   readonly #wanted = new Map<DocumentId, RenderedDocument>();
@@ -87,6 +89,7 @@ export class EdgeBuilder {
     for (const [service, built] of this.#backends) fork.#backends.set(service, built);
     for (const [secret, built] of this.#certificates) fork.#certificates.set(secret, built);
     for (const [peer, count] of this.#peers) fork.#peers.set(peer, count);
+    for (const [service, built] of this.#checked) fork.#checked.set(service, built);
     for (const [name, entry] of this.#verified) fork.#verified.set(name, { ...entry });
     for (const [id, document] of this.#wanted) fork.#wanted.set(id, document);
     for (const [key, documents] of this.#documentsOf) fork.#documentsOf.set(key, documents);
@@ -100,6 +103,11 @@ export class EdgeBuilder {
   /** How many peers there are that differ in address or port. */
   get peers(): number {
     return this.#peers.size;
+  }
+
+  /** Services whose peers are to be checked, by "<namespace>/<service>". */
+  get checked(): ReadonlyMap<string, BuiltBackends> {
+    return this.#checked;
   }
 
   /** Profiles that verify certificates of backends, which the configuration must have. Sorted by name. */
@@ -162,6 +170,7 @@ export class EdgeBuilder {
       this.#onProblems(before?.problems ?? [], built.problems);
       this.#onName(name, before?.externalName?.name ?? null, built.externalName?.name ?? null);
       keep(this.#backends, name, built, built.backends.length === 0 && built.problems.length === 0);
+      keep(this.#checked, name, built, built.check === undefined);
       return { documents: built.backends.map(renderBackend), stricter: false };
     }
     const built = this.#builders.certificate(name);

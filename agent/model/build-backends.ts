@@ -1,5 +1,6 @@
 // A Service and its EndpointSlices → backends, one for each port that is used.
 
+import { CHECK_ANNOTATION } from "../objects/annotation-keys.ts";
 import type { Endpoint, EndpointSlice, Service, ServicePort } from "../objects/objects.ts";
 import { printable } from "../objects/readers.ts";
 import { type AddressFilter, addressFilter, REFUSED_FIX } from "./address-filter.ts";
@@ -9,6 +10,7 @@ import { backendByMode, badMode, endpointsModeOf, modeNow } from "./endpoints-mo
 import type { Backend, BuiltBackends, Peer, Problem } from "./edge-model.ts";
 import { externalBackends } from "./external-name.ts";
 import type { EndpointsMode, ModelInput, ModelSettings } from "./input.ts";
+import { peerCheckOf } from "./peer-check.ts";
 import { problemOf } from "./problems.ts";
 import { badServiceBalance } from "./ingress/balance.ts";
 import { findPort } from "./service-port.ts";
@@ -24,6 +26,19 @@ export function buildBackends(
   settings: ModelSettings,
   serviceKey: string,
   instead: EndpointsMode | null = null,
+): BuiltBackends {
+  const built = buildUnchecked(input, settings, serviceKey, instead);
+  const service = built.backends.length === 0 ? undefined : input.service(serviceKey);
+  if (service?.meta.annotations[CHECK_ANNOTATION] === undefined) return built;
+  const { check, problems } = peerCheckOf(service, input.hostsOfService(serviceKey));
+  return { ...built, problems: [...built.problems, ...problems], ...(check !== null && { check }) };
+}
+
+function buildUnchecked(
+  input: ModelInput,
+  settings: ModelSettings,
+  serviceKey: string,
+  instead: EndpointsMode | null,
 ): BuiltBackends {
   const ports = input.portsInUse(serviceKey);
   if (ports.length === 0) return { backends: [], problems: [], externalName: null };

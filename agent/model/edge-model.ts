@@ -40,6 +40,27 @@ export interface Backend {
   readonly reason: string | null;
 }
 
+/** How an edge asks the peers of a Service whether they are well. */
+export interface PeerCheck {
+  /** http, https: a GET; tcp: a connection; grpc: grpc.health.v1.Health/Check over cleartext HTTP/2. */
+  readonly kind: "http" | "https" | "tcp" | "grpc";
+  /** 0: the port that gets requests. */
+  readonly port: number;
+  readonly path: string;
+  /** Host of the request; "": the peer's address. */
+  readonly host: string;
+  /** Of gRPC; "": the server as a whole. */
+  readonly service: string;
+  /** What a GET may be answered with, both ends included. */
+  readonly status: { readonly from: number; readonly to: number };
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** In a row, until a peer is used again. */
+  readonly passes: number;
+  /** In a row, until a peer gets no more requests. */
+  readonly fails: number;
+}
+
 /** Why a route answers 503 on purpose. */
 export interface Closed {
   readonly reason: string;
@@ -238,6 +259,8 @@ export interface BuiltBackends {
   readonly problems: readonly Problem[];
   /** The DNS name whose addresses they are; null: of none. */
   readonly externalName: ExternalName | null;
+  /** Absent: its peers are not checked. */
+  readonly check?: PeerCheck;
 }
 export interface ExternalName {
   /** In lower case, without the dot at its end. */

@@ -10,7 +10,13 @@ import { configure, type ConfigurationOptions, currentGeneration, installConfigu
 import type { DataPlane, DataPlaneState, HeldDocument, PushResult } from "./data-plane.ts";
 import type { NginxPaths } from "./nginx-paths.ts";
 import { NginxProcess } from "./nginx-process.ts";
-import { type EjectedPeer, type ExplainedRequest, type Explanation, PushClient } from "./push-client.ts";
+import {
+  type EjectedPeer,
+  type ExplainedRequest,
+  type Explanation,
+  type FailingPeers,
+  PushClient,
+} from "./push-client.ts";
 
 export interface NginxControlOptions {
   readonly binary: string;
@@ -91,6 +97,10 @@ export class NginxControl implements DataPlane {
 
   ejected(signal: AbortSignal): Promise<ReadonlyMap<string, readonly EjectedPeer[]>> {
     return this.#client.ejected(signal);
+  }
+
+  tellFailing(failing: readonly FailingPeers[], signal: AbortSignal): Promise<void> {
+    return this.#client.tellFailing(failing, signal);
   }
 
   configure(generation: number, files: readonly RenderedFile[], signal: AbortSignal): Promise<void> {

@@ -91,6 +91,16 @@ export interface EjectedPeer {
   readonly since: number;
 }
 
+/** All peers of a backend that fail their checks; what was said of it before counts no more. */
+export interface FailingPeers {
+  /** Key of the backend. */
+  readonly backend: string;
+  /** So long it holds, if it is not said again. */
+  readonly ttlS: number;
+  /** `since` in milliseconds. */
+  readonly peers: readonly EjectedPeer[];
+}
+
 /** As a client would write it; `host` may have a port. */
 export interface ExplainedRequest {
   readonly host: string;
@@ -195,6 +205,17 @@ export class PushClient {
       if (ejected.length > 0) found.set(backend, ejected);
     }
     return found;
+  }
+
+  /** Says which peers fail their checks. Throws AgentError push-failed. */
+  async tellFailing(failing: readonly FailingPeers[], signal: AbortSignal): Promise<void> {
+    const lines = failing.map(({ backend, ttlS, peers }) => {
+      const said = peers.map(({ address, cause, since }) => ({ address, cause, since: since / 1000 }));
+      return `${JSON.stringify({ backend, ttl_s: ttlS, peers: said })}\n`;
+    });
+    for (const piece of cutPieces(lines)) {
+      await this.#call({ method: "PUT", path: "/v1/peers", body: piece.join(""), fresh: false }, signal);
+    }
   }
 
   /** Prometheus text. */

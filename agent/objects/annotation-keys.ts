@@ -12,8 +12,27 @@ export const ENDPOINTS_ANNOTATION = "headgate.dev/endpoints";
 /** The key on a Service that says how its peers are picked, for routes whose Ingress says nothing. */
 export const LOAD_BALANCE_ANNOTATION = "headgate.dev/load-balance";
 
+/** The key on a Service that says how its peers are checked, and what stands behind it and a "-" in further ones. */
+export const CHECK_ANNOTATION = "headgate.dev/health-check";
+export const CHECK_DETAILS = [
+  "path",
+  "host",
+  "port",
+  "service",
+  "status",
+  "interval",
+  "timeout",
+  "passes",
+  "fails",
+] as const;
+
 /** What is read of a Service. */
-export const SERVICE_ANNOTATIONS = [ENDPOINTS_ANNOTATION, LOAD_BALANCE_ANNOTATION] as const;
+export const SERVICE_ANNOTATIONS: readonly string[] = [
+  ENDPOINTS_ANNOTATION,
+  LOAD_BALANCE_ANNOTATION,
+  CHECK_ANNOTATION,
+  ...CHECK_DETAILS.map((detail) => `${CHECK_ANNOTATION}-${detail}`),
+];
 
 /** ingress-nginx's own prefix, and the one that it had before. */
 export const NGINX_PREFIX = "nginx.ingress.kubernetes.io";

@@ -1,6 +1,7 @@
 --- The push API: HTTP on a unix socket, described in docs/dataplane-api.md.
 
 local certificates = require("headgate.certificates")
+local checked_peers = require("headgate.checked_peers")
 local cjson = require("cjson").new()
 local compile = require("headgate.compile")
 local documents = require("headgate.documents")
@@ -231,6 +232,20 @@ local function on_explain()
     return send(200, with_lists(explanation, { peers = peers }))
 end
 
+-- It is no document: it ends by itself, and no snapshot has it.
+local function put_peers()
+    local text = body()
+    if #text > limits.body_bytes_max then
+        return fail(413, "too-large", "more than " .. limits.body_bytes_max .. " bytes")
+    end
+    local out = {}
+    for line in gmatch(text, "[^\n]+") do
+        local result, problem = checked_peers.apply(line)
+        out[#out + 1] = encode({ result = result, message = problem })
+    end
+    return send(200, concat(out, "\n"), "application/x-ndjson")
+end
+
 local function on_peers(key)
     local text = peer_report.backend(key)
     if not text then
@@ -244,6 +259,7 @@ local calls = {
     ["GET /v1/peers"] = function()
         return send(200, peer_report.troubled())
     end,
+    ["PUT /v1/peers"] = put_peers,
     ["GET /v1/metrics"] = function()
         metrics.flush()
         return send(200, sub(metrics.text(), 1, -2), "text/plain; version=0.0.4")

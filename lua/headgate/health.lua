@@ -1,10 +1,12 @@
---- Peers that fail are ejected for a while (passive health), by all workers of this nginx.
+--- Peers that fail are ejected for a while (passive health), by all workers of this nginx. Those
+-- that fail the checks of the agent get no requests while they do.
 --
 -- Failures are counted in each worker. What came of it, an ejection or a return, stands in shared
 -- memory under the backend's id, and raises the counter of changes that each request asks for
 -- anyway: so the next request in every worker sees it, and a backend without trouble pays for
 -- nothing. A worker that is killed leaves at most a claim to try a peer, which expires.
 
+local checked_peers = require("headgate.checked_peers")
 local failure = require("headgate.failure")
 local loads = require("headgate.loads")
 local limits = require("headgate.limits")
@@ -23,8 +25,11 @@ local dict = ngx.shared.headgate_health
 
 local _M = {}
 
+-- Where a configuration says nothing.
+local PANIC_PERCENT = 50
+
 ---@type headgate.health_rules
-local rules = { enabled = false }
+local rules = { enabled = false, panic_percent = PANIC_PERCENT }
 
 -- Backend id → name of a peer → headgate.failure_count. By existing peers.
 local counts_of = {}
@@ -32,7 +37,9 @@ local counts_of = {}
 local ejections = {}
 
 ---@class headgate.health of a decoded backend, while there is something to say of its peers
----@field text string? what shared memory has
+---@field text string? what shared memory has of ejections
+---@field said string? what it has of checks
+---@field failing table<string, headgate.failing_peer> those that fail their checks, by name
 ---@field records table<string, headgate.peer_record> by name
 ---@field mask table<integer, boolean>? peers that get no requests; nil: all do
 ---@field is_out table<integer, boolean> peers that are ejected, also where all are used
@@ -41,10 +48,7 @@ local ejections = {}
 --- init_by_lua: takes the rules.
 ---@param settings headgate.health_rules?
 function _M.configure(settings)
-    rules = settings or { enabled = false }
-    if not dict then
-        rules = { enabled = false }
-    end
+    rules = dict and settings or { enabled = false, panic_percent = PANIC_PERCENT }
 end
 
 -- One that comes back is not held to how late its answers were before.
@@ -56,14 +60,15 @@ local function renew_returned(backend, before, is_out)
     end
 end
 
-local function build(backend, text)
+local function build(backend, text, said)
+    local failing = checked_peers.by_name(said)
     local records = peer_records.decode(text)
     local counts = counts_of[backend.id]
     local is_out, out = {}, 0
     for index = 1, backend.count do
         local name = name_of(backend, index)
         local record = records[name]
-        if record and record.out then
+        if failing[name] or (record and record.out) then
             is_out[index] = true
             out = out + 1
             if counts then
@@ -75,6 +80,7 @@ local function build(backend, text)
     renew_returned(backend, backend.health, is_out)
     backend.health = {
         text = text, records = records, is_out = is_out, out = out,
+        said = said, failing = failing,
         mask = out > 0 and not outliers.panics(out, backend.count, rules) and is_out or nil,
     }
 end
@@ -85,14 +91,15 @@ end
 function _M.look(backend)
     backend.looked = backend.checked
     local text = rules.enabled and peer_records.text(backend.id) or nil
+    local said = checked_peers.text(backend.id)
     local health = backend.health
-    if not text and not counts_of[backend.id] then
+    if not text and not said and not counts_of[backend.id] then
         if health then
             renew_returned(backend, health, {})
             backend.health = nil
         end
-    elseif not health or health.text ~= text then
-        build(backend, text)
+    elseif not health or health.text ~= text or health.said ~= said then
+        build(backend, text, said)
     end
 end
 
@@ -121,7 +128,9 @@ function _M.claim(backend, safe)
     local health = backend.health
     for index in pairs(health.mask) do
         local record = health.records[name_of(backend, index)]
-        if outliers.is_due(record, rules, at, safe)
+        -- Whether one that fails its checks is well again, the next checks say.
+        if record and record.out and not health.failing[name_of(backend, index)]
+            and outliers.is_due(record, rules, at, safe)
             and dict:safe_add(claim_key(backend, index), ngx.worker.pid(), limits.probe_s_max)
         then
             return index
@@ -137,10 +146,12 @@ function _M.release(backend, index)
 end
 
 local function out_in(backend, records)
+    local failing = backend.health and backend.health.failing or {}
     local out = 0
     for index = 1, backend.count do
-        local record = records[name_of(backend, index)]
-        if record and record.out then
+        local name = name_of(backend, index)
+        local record = records[name]
+        if failing[name] or (record and record.out) then
             out = out + 1
         end
     end
@@ -274,7 +285,7 @@ function _M.done(ctx, status)
         forget(backend, name_of(backend, index))
         if next(counts) == nil then
             counts_of[backend.id] = nil
-            if backend.health and not backend.health.text then
+            if backend.health and not backend.health.text and not backend.health.said then
                 backend.health = nil
             end
         end
@@ -290,8 +301,11 @@ function _M.sweep(cache)
             counts_of[id] = nil
         end
     end
-    if rules.enabled and ngx.worker.id() == 0 then
-        peer_records.sweep(rules, now())
+    if ngx.worker.id() == 0 then
+        checked_peers.sweep(now())
+        if rules.enabled then
+            peer_records.sweep(rules, now())
+        end
     end
 end
 
@@ -304,10 +318,21 @@ function _M.flush(add)
     end
 end
 
---- The ids of the backends with peers that are, or of late were, ejected. Sorted.
+--- The ids of the backends with peers that are, or of late were, out. Sorted.
 ---@return string[]
 function _M.troubled()
-    return rules.enabled and peer_records.ids() or {}
+    local ids = rules.enabled and peer_records.ids() or {}
+    local there = {}
+    for _, id in ipairs(ids) do
+        there[id] = true
+    end
+    for _, id in ipairs(checked_peers.ids()) do
+        if not there[id] then
+            ids[#ids + 1] = id
+        end
+    end
+    table.sort(ids)
+    return ids
 end
 
 --- How many peers of a backend are ejected.
@@ -328,6 +353,14 @@ end
 ---@field record headgate.peer_record? nil: nothing is said of it
 ---@field in_flight integer? where it is counted: of all workers for least connections, else of this
 
+local function record_of(health, name)
+    local failing = health and health.failing[name]
+    if failing then
+        return { out = true, since = failing.since, cause = "check: " .. failing.cause }
+    end
+    return health and health.records[name]
+end
+
 --- What is known of a backend's peers.
 ---@param id string
 ---@return headgate.peer_health[]? peers nil: no such backend
@@ -341,7 +374,7 @@ function _M.peers(id)
     local health = backend.health
     local found = {}
     for index, name in ipairs(peers.names_of(backend)) do
-        local record = health and health.records[name]
+        local record = record_of(health, name)
         local states = backend.states
         found[index] = {
             address = name,

@@ -56,6 +56,9 @@ local _M = {
     health_ttl_s = 3600,
     health_lock_s = 0.1,
     health_lock_tries = 200,
+    -- What the agent says of peers that fail its checks.
+    failing_ttl_s_max = 7200,
+    failing_peers_max = 1000,
     -- Counts of peers that are gone are looked for where less than this share of memory is free.
     load_free_share = 0.5,
 }

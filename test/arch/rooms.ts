@@ -102,6 +102,10 @@ export const ROOMS = {
     may: ["type model/input", "lib"],
     because: "the only room that asks DNS; what may be asked, and what an address may be, the model decides",
   },
+  check: {
+    may: ["type model/edge-model", "type nginx/push-client", "lib"],
+    because: "asks peers whether they are well; what follows from it the data plane decides",
+  },
   reach: { may: ["lib/host-port"], because: "tries addresses; whose they are, and what follows, others know" },
   lib: { may: [], because: "small facts of the machine and the language, without our domain" },
 } as const satisfies Record<string, Room>;
