@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { defaultAgentSocket, defaultRunDir, defaultStateDir, SOCKET_PATH_BYTES_MAX } from "../lib/default-paths.ts";
 import type { SettingValue } from "./check-value.ts";
-import { buildRedirects, buildTraffic } from "./build-traffic.ts";
+import { buildIngressDefaults, buildTraffic } from "./build-traffic.ts";
 import type { Config, SourceConfig } from "./config.ts";
 import type { ClientsTraffic } from "../render/traffic.ts";
 
@@ -56,7 +56,7 @@ export function buildConfig(layers: Layers, around: Surroundings, complain: Comp
       classless: get.choice("ingress.classless", ["auto", "true", "false"], "auto"),
       defaultBackend: defaultBackend(layers, complain),
       defaultCertificate: get.textOrNull("ingress.defaultCertificate"),
-      ...buildRedirects(held),
+      ...buildIngressDefaults(held),
     },
     listeners: {
       addresses: get.list("listeners.addresses", around.ipv6 ? ["0.0.0.0", "::"] : ["0.0.0.0"]),

@@ -1,6 +1,8 @@
 // Checked values → Traffic. Defaults are those of the table.
 
 import type { SettingValue } from "./check-value.ts";
+import type { IngressConfig } from "./config.ts";
+import { headerSetting } from "./header-settings.ts";
 import type { Setting } from "./setting.ts";
 import type {
   AccessLogTraffic,
@@ -41,10 +43,17 @@ function access(held: Held) {
   };
 }
 
-/** Defaults of the annotations ssl-redirect and force-ssl-redirect. */
-export function buildRedirects(held: Held): { readonly sslRedirect: boolean; readonly forceSslRedirect: boolean } {
-  const { flag } = access(held);
-  return { sslRedirect: flag("ingress.sslRedirect"), forceSslRedirect: flag("ingress.forceSslRedirect") };
+/** Defaults of the annotations ssl-redirect and force-ssl-redirect, and which headers of answers Ingresses may set. */
+export function buildIngressDefaults(
+  held: Held,
+): Pick<IngressConfig, "sslRedirect" | "forceSslRedirect" | "allowedResponseHeaders"> {
+  const { flag, list, value } = access(held);
+  const allowed = "ingress.allowedResponseHeaders";
+  return {
+    sslRedirect: flag("ingress.sslRedirect"),
+    forceSslRedirect: flag("ingress.forceSslRedirect"),
+    allowedResponseHeaders: value(allowed) === null ? null : list(allowed),
+  };
 }
 
 /** The settings of all hosts' traffic. */
@@ -84,6 +93,8 @@ function buildHttp({ flag, number, text, list }: Access): HttpTraffic {
     http2Streams: number("http.http2Streams"),
     redirectCode: Number(text("http.redirectCode")) as HttpTraffic["redirectCode"], // the setting has these four
     noRedirectPaths: list("http.noRedirectPaths"),
+    addHeaders: list("http.addHeaders").map(headerSetting),
+    hideHeaders: list("http.hideHeaders"),
     hsts: flag("http.hsts.enabled") ? hstsValue(number, flag) : null,
     gzip: compression("http.gzip"),
     brotli: compression("http.brotli"),
@@ -109,6 +120,7 @@ function buildProxy({ value, flag, number, text, list }: Access): ProxyTraffic {
     keepaliveConnections: typeof keepalive === "number" ? keepalive : null,
     keepaliveTimeoutS: number("proxy.keepaliveTimeoutS"),
     keepaliveRequests: number("proxy.keepaliveRequests"),
+    setHeaders: list("proxy.setHeaders").map(headerSetting),
   };
 }
 

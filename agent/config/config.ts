@@ -60,6 +60,8 @@ export interface IngressConfig {
   /** Where an Ingress says nothing itself. */
   readonly sslRedirect: boolean;
   readonly forceSslRedirect: boolean;
+  /** null: all but those that no Ingress may set. */
+  readonly allowedResponseHeaders: readonly string[] | null;
 }
 
 export interface ListenersConfig {

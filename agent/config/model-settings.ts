@@ -13,6 +13,7 @@ export function modelSettings(config: Config, hostAddresses: () => readonly stri
     forceSslRedirect: ingress.forceSslRedirect,
     defaultBackend: ingress.defaultBackend,
     defaultCertificate: ingress.defaultCertificate,
+    allowedResponseHeaders: ingress.allowedResponseHeaders,
     endpointsMode: config.endpoints.mode,
     allowLocalEndpoints: config.endpoints.allowLocal,
     refusedNetworks: config.endpoints.refused,

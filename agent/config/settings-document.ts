@@ -4,7 +4,7 @@ import type { Setting } from "./setting.ts";
 import { TRAFFIC_SETTINGS } from "./traffic-settings.ts";
 
 const SECTIONS: readonly (readonly [prefix: string, title: string])[] = [
-  ["ingress.", "Redirects to https"],
+  ["ingress.", "What Ingresses may say otherwise"],
   ["http.", "Clients' requests and our answers"],
   ["proxy.", "Requests to backends"],
   ["health.", "Peers that fail"],

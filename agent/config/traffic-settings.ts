@@ -2,6 +2,7 @@
 // the name it has there, and the reason where the default differs. docs/settings.md is made of this table.
 
 import { HEALTH_SETTINGS } from "./health-settings.ts";
+import { HTTP_HEADER_SETTINGS, INGRESS_HEADER_SETTINGS, PROXY_HEADER_SETTINGS } from "./header-settings.ts";
 import { PROXY_SETTINGS } from "./proxy-settings.ts";
 import { type Setting, setting } from "./setting.ts";
 import { count, flag, kilobytes, other, same, seconds, words } from "./setting-kinds.ts";
@@ -298,9 +299,12 @@ const REDIRECTS: readonly Setting[] = [
 /** All of them, in the order of the documentation. */
 export const TRAFFIC_SETTINGS: readonly Setting[] = [
   ...REDIRECTS,
+  ...INGRESS_HEADER_SETTINGS,
   ...HTTP,
+  ...HTTP_HEADER_SETTINGS,
   ...PROXY_SETTINGS,
   ...HEALTH_SETTINGS,
+  ...PROXY_HEADER_SETTINGS,
   ...TLS,
   ...CLIENTS,
   ...LOG,

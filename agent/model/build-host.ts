@@ -21,6 +21,7 @@ import { balanceOfService } from "./ingress/balance.ts";
 import { type Claim, type Claims, claimsOf } from "./ingress/claims.ts";
 import { closeRoutes, type Closings } from "./ingress/closings.ts";
 import { classSettingsOf } from "./ingress/class-settings.ts";
+import { resolveHeaders } from "./ingress/route-headers.ts";
 import type { Policy } from "./ingress/policy.ts";
 import { NO_TIMES } from "./ingress/times.ts";
 import { protocolOf, resolveBackend, resolveTls } from "./ingress/route-backend.ts";
@@ -153,7 +154,9 @@ function routeOf(draft: Draft, claims: Claims, written: Claim): MadeRoute {
   const ofClass = classSettingsOf(input, ingress);
   const service =
     backend.kind === "service" ? input.service(`${ingress.meta.namespace}/${backend.service}`) : undefined;
-  const origin = { settings, service, classPolicy: ofClass.policy, regex };
+  const named = policy.headers.configMap;
+  const configMap = named === null ? undefined : input.configMap(named);
+  const origin = { settings, service, configMap, classPolicy: ofClass.policy, regex };
   const open = ofClass.closed === null && draft.closings(ingress) === null && policy.upstreamTls === null;
   const known = open ? recallRoute(written, origin) : undefined;
   if (known !== undefined) return known;
@@ -244,7 +247,7 @@ function makeRoute(draft: Draft, claims: Claims, claim: Claim, { slot, filters }
     backend: backend.key,
     closed: backend.closed ?? draft.closings(ingress) ?? ofClass.closed ?? tls.closed,
     sslRedirect: sslRedirect(draft.settings, policy, ofClass.policy),
-    filters: withDefaultAccess(filters, ofClass.policy),
+    filters: [...withDefaultAccess(filters, ofClass.policy), ...resolveHeaders(draft, claims, filters)],
     protocol,
     upstreamTls: tls.upstreamTls,
     times: policy.times,

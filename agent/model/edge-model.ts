@@ -89,12 +89,25 @@ export type Filter =
       readonly credentials: boolean;
       readonly maxAgeS: number;
     }
+  /** Backends are told of the part of the path that the rewrite took away: text, with $1 to $9 from its match. */
+  | { readonly kind: "forwarded_prefix"; readonly value: string }
+  /** Headers that requests are sent with, or answers go out with. */
+  | { readonly kind: "request_headers"; readonly set: readonly HeaderValue[]; readonly remove: readonly string[] }
+  | { readonly kind: "response_headers"; readonly set: readonly HeaderValue[]; readonly remove: readonly string[] }
+  /** The Host that backends are asked for. */
+  | { readonly kind: "upstream_host"; readonly name: string }
   /** Every request is sent to `location`: text and "$variable" in turn. */
   | { readonly kind: "redirect"; readonly code: 301 | 302 | 303 | 307 | 308; readonly location: readonly string[] }
   /** The path becomes `target`, with $1 to $9 from the match of `pattern`. */
   | { readonly kind: "rewrite"; readonly pattern: string; readonly target: string }
   /** `prefix` at the start of the path becomes `target`, the rest stays. */
   | { readonly kind: "strip"; readonly prefix: string; readonly target: string };
+
+export interface HeaderValue {
+  readonly name: string;
+  /** Text and "$variable" in turn. */
+  readonly value: readonly string[];
+}
 
 export interface Route {
   readonly key: RouteKey;
@@ -229,6 +242,7 @@ export type ProblemCode =
   | "external-name-unresolved" // DNS does not answer for it, or has no address
   | "nodes-unknown" // Services are to be asked at nodes, and Nodes were not read
   | "endpoint-refused" // an address that must not get traffic (loopback, link-local, this host)
+  | "config-map-missing" // headers that a ConfigMap has are not set
   | "secret-missing"
   | "secret-invalid"
   | "certificate-name" // the certificate does not cover the host

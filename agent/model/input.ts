@@ -64,6 +64,8 @@ export interface ModelSettings {
   readonly defaultBackend: { readonly service: string; readonly port: number | string } | null;
   /** "<namespace>/<secret>" of the default certificate; null: a self-signed one. */
   readonly defaultCertificate: string | null;
+  /** What headers of answers Ingresses may set; null: all but those that no Ingress may. */
+  readonly allowedResponseHeaders: readonly string[] | null;
   /** Where endpoints are asked, where a Service says nothing itself. */
   readonly endpointsMode: EndpointsMode;
   readonly allowLocalEndpoints: boolean;

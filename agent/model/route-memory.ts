@@ -2,7 +2,7 @@
 // A route is remembered with all that it was made from, beside its claim, and goes with it. One that had a problem,
 // is closed, or depends on a Secret is made anew each time: those are few.
 
-import type { Service } from "../objects/objects.ts";
+import type { ConfigMap, Service } from "../objects/objects.ts";
 import type { Expression, Route } from "./edge-model.ts";
 import type { Claim } from "./ingress/claims.ts";
 import type { Policy } from "./ingress/policy.ts";
@@ -24,6 +24,8 @@ export interface MadeRoute {
 export interface RouteOrigin {
   readonly settings: ModelSettings;
   readonly service: Service | undefined;
+  /** With headers of its answers. */
+  readonly configMap: ConfigMap | undefined;
   /** Of the class of its Ingress. */
   readonly classPolicy: Policy | null;
   /** Whether its host has regular expressions. */
@@ -39,6 +41,7 @@ export function recallRoute(claim: Claim, now: RouteOrigin): MadeRoute | undefin
   const { origin, made } = known;
   const same =
     origin.service === now.service &&
+    origin.configMap === now.configMap &&
     origin.regex === now.regex &&
     origin.classPolicy === now.classPolicy &&
     origin.settings === now.settings;

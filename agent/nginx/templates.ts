@@ -4,7 +4,7 @@
 import nunjucks from "nunjucks";
 
 import type { TemplateEngine } from "../render/files.ts";
-import { logFormat, lua, printable, q, tok, variable } from "../render/quote.ts";
+import { header, logFormat, lua, printable, q, tok, variable } from "../render/quote.ts";
 
 /** The engine over a folder of templates. Throws what nunjucks throws: with file, line and column. */
 export function openTemplates(directory: string): TemplateEngine {
@@ -19,6 +19,7 @@ export function openTemplates(directory: string): TemplateEngine {
   environment.addFilter("lua", lua);
   environment.addFilter("logFormat", logFormat);
   environment.addFilter("variable", variable);
+  environment.addFilter("header", header);
   // Every {{ }} of a compiled template passes through this function; the library has no other hook for it.
   // The types do not tell of it.
   const runtime = nunjucks.runtime as unknown as { suppressValue: (value: unknown) => string };

@@ -47,6 +47,18 @@ export function logFormat(value: unknown): Raw {
   return new Raw(`'${text}'`);
 }
 
+const HEADER_VARIABLE = /\$(host|remote_addr|request_id|request_method|request_uri|scheme|server_port)\b/g;
+
+/** The value of a header: the variables of the list stay variables, any other "$" is refused. */
+export function header(value: unknown): Raw {
+  const text = textOf(value);
+  escaped(text.replaceAll(HEADER_VARIABLE, ""), /\$/);
+  const quoted = escaped(text, null).replaceAll(HEADER_VARIABLE, (_whole, name: string) =>
+    name === "request_id" ? "${hg_request_id}" : `\${${name}}`,
+  );
+  return new Raw(`"${quoted}"`);
+}
+
 /** A name of a variable of nginx, with its "$". */
 export function variable(value: unknown): Raw {
   const text = textOf(value);

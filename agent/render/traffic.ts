@@ -3,6 +3,12 @@
 
 import type { HttpsRedirects } from "../model/match.ts";
 
+export interface HeaderSetting {
+  readonly name: string;
+  /** May hold variables. */
+  readonly value: string;
+}
+
 export interface HttpTraffic extends HttpsRedirects {
   readonly headerTimeoutS: number;
   readonly bodyTimeoutS: number;
@@ -16,6 +22,9 @@ export interface HttpTraffic extends HttpsRedirects {
   readonly serverTokens: boolean;
   readonly http2: boolean;
   readonly http2Streams: number;
+  readonly addHeaders: readonly HeaderSetting[];
+  /** Of backends' answers. */
+  readonly hideHeaders: readonly string[];
   /** The value of Strict-Transport-Security; null: none is sent. */
   readonly hsts: string | null;
   /** null: off. */
@@ -48,6 +57,7 @@ export interface ProxyTraffic {
   readonly keepaliveConnections: number | null;
   readonly keepaliveTimeoutS: number;
   readonly keepaliveRequests: number;
+  readonly setHeaders: readonly HeaderSetting[];
 }
 
 export interface TlsTraffic {

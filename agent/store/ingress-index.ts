@@ -14,15 +14,16 @@ export class IngressIndex {
   readonly #byHost: Users = new Map();
   readonly #byService: Users = new Map();
   readonly #bySecret: Users = new Map();
+  readonly #byConfigMap: Users = new Map();
   /** Name of a Service in use → namespaces in which it is. */
   readonly #namespaces = new NamesIndex();
   readonly #dirty: Dirty;
-  readonly #onSecrets: () => void;
+  readonly #onNamed: (kind: "Secret" | "ConfigMap") => void;
 
-  /** `onSecrets` is told when the set of named Secrets changed. */
-  constructor(dirty: Dirty, onSecrets: () => void) {
+  /** `onNamed` is told when the set of named Secrets or ConfigMaps changed. */
+  constructor(dirty: Dirty, onNamed: (kind: "Secret" | "ConfigMap") => void) {
     this.#dirty = dirty;
-    this.#onSecrets = onSecrets;
+    this.#onNamed = onNamed;
   }
 
   /** Takes the place of what this Ingress ("<namespace>/<name>") claimed before; null: nothing any more. */
@@ -49,7 +50,16 @@ export class IngressIndex {
     }
     this.#dirtyDifference(old, now);
     const namedAfter = [...secrets].filter((secret) => this.#bySecret.has(secret));
-    if (!isSameList(namedBefore, namedAfter)) this.#onSecrets();
+    if (!isSameList(namedBefore, namedAfter)) this.#onNamed("Secret");
+    this.#nameConfigMaps(key, old, now);
+  }
+
+  #nameConfigMaps(key: string, old: Claims | null, now: Claims | null): void {
+    const before = this.#byConfigMap.size;
+    for (const configMap of old?.configMaps.keys() ?? []) remove(this.#byConfigMap, configMap, key);
+    const between = this.#byConfigMap.size;
+    if (now !== null) for (const configMap of now.configMaps.keys()) add(this.#byConfigMap, configMap, key, now);
+    if (before !== between || between !== this.#byConfigMap.size) this.#onNamed("ConfigMap");
   }
 
   /** Oldest first. */
@@ -83,6 +93,15 @@ export class IngressIndex {
     return hosts;
   }
 
+  /** Hosts whose routes have headers of the ConfigMap. */
+  hostsOfConfigMap(configMap: string): ReadonlySet<string> {
+    const hosts = new Set<string>();
+    for (const claims of this.#byConfigMap.get(configMap)?.values() ?? []) {
+      for (const host of claims.configMaps.get(configMap) ?? []) hosts.add(host);
+    }
+    return hosts;
+  }
+
   /** Services in use of any namespace that have this name: "<namespace>/<name>". */
   servicesNamed(name: string): readonly string[] {
     return this.#namespaces.of(name).map((namespace) => `${namespace}/${name}`);
@@ -99,6 +118,9 @@ export class IngressIndex {
   }
   services(): Iterable<string> {
     return this.#byService.keys();
+  }
+  configMaps(): Iterable<string> {
+    return this.#byConfigMap.keys();
   }
   secrets(): Iterable<string> {
     return this.#bySecret.keys();

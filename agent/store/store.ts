@@ -32,6 +32,7 @@ import { isSame, isSameObject } from "./same-object.ts";
 import { SliceIndex } from "./slice-index.ts";
 import type { Change, Refusal } from "./source.ts";
 import type { StoreOptions } from "./store-options.ts";
+import { ToldSet } from "./told-set.ts";
 
 /** The objects of one kind. */
 interface Table<T extends KubernetesObject> {
@@ -75,7 +76,8 @@ export class Store implements ModelInput {
   #dirty = new Set<DirtyKey>();
   #told = false;
   #secretsChanged: boolean;
-  #toldConfigMaps: ReadonlySet<string> = new Set();
+  #configMapsChanged = false;
+  readonly #toldConfigMaps = new ToldSet((keys) => this.#options.onWantedConfigMaps?.(keys));
   #nodesWanted = false;
 
   constructor(options: StoreOptions) {
@@ -84,8 +86,9 @@ export class Store implements ModelInput {
     this.#classes = new ClassIndex(options.settings);
     this.#index = new IngressIndex(
       (key) => this.#mark(key),
-      () => {
-        this.#secretsChanged = true;
+      (kind) => {
+        if (kind === "Secret") this.#secretsChanged = true;
+        else this.#configMapsChanged = true;
       },
     );
     // The default certificate is wanted from the start, and nobody was told yet.
@@ -180,9 +183,9 @@ export class Store implements ModelInput {
     return this.#options.names?.get(name);
   }
 
-  /** ConfigMaps ("<namespace>/<name>") that parameters of our IngressClasses name. */
+  /** ConfigMaps ("<namespace>/<name>") that parameters of our IngressClasses and our Ingresses name. */
   wantedConfigMaps(): ReadonlySet<string> {
-    return this.#classes.configMaps();
+    return new Set([...this.#classes.configMaps(), ...this.#index.configMaps()]);
   }
 
   hostsOfService(key: string): readonly string[] {
@@ -251,11 +254,8 @@ export class Store implements ModelInput {
       this.#secretsChanged = false;
       this.#options.onWantedSecrets(this.wantedSecrets());
     }
-    const configMaps = this.wantedConfigMaps();
-    if (!isSameSet(configMaps, this.#toldConfigMaps)) {
-      this.#toldConfigMaps = configMaps;
-      this.#options.onWantedConfigMaps?.(configMaps);
-    }
+    if (this.#configMapsChanged) this.#toldConfigMaps.offer(this.wantedConfigMaps());
+    this.#configMapsChanged = false;
     if (this.#dirty.size > 0 && !this.#told) {
       this.#told = true;
       this.#options.onDirty();
@@ -321,6 +321,7 @@ export class Store implements ModelInput {
     const before = this.#classes.get(name);
     if (before === undefined && ingressClass === null) return;
     if (before !== undefined && ingressClass !== null && isSameObject(before, ingressClass)) return;
+    this.#configMapsChanged = true;
     for (const key of this.#classes.set(name, ingressClass)) this.#reindex(key);
     if (!isSame(before?.parameters ?? null, ingressClass?.parameters ?? null)) this.#markClass(name);
   }
@@ -328,6 +329,7 @@ export class Store implements ModelInput {
   #setConfigMap(key: string, configMap: ConfigMap | null): void {
     if (!replaceIn(this.#configMaps, key, configMap)) return;
     for (const name of this.#classes.classesOfConfigMap(key)) this.#markClass(name);
+    for (const host of this.#index.hostsOfConfigMap(key)) this.#mark(`host:${host}`);
   }
 
   // What a class says is said to all its Ingresses.
@@ -390,8 +392,4 @@ export class Store implements ModelInput {
 /** "<namespace>/<name>", or the name alone where there is no namespace. */
 function keyOf(ref: ObjectRef): string {
   return ref.namespace === "" ? ref.name : `${ref.namespace}/${ref.name}`;
-}
-
-function isSameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
-  return a.size === b.size && [...a].every((entry) => b.has(entry));
 }

@@ -7,7 +7,12 @@ import type { Store } from "../store/store.ts";
 import type { TrialBase, TriedObject } from "./try-change.ts";
 
 /** Codes of problems that name a Secret or ConfigMap that is not there, or does not hold what is wanted. */
-const ABSENCES: ReadonlySet<ProblemCode> = new Set(["secret-missing", "secret-invalid", "class-parameters"]);
+const ABSENCES: ReadonlySet<ProblemCode> = new Set([
+  "secret-missing",
+  "secret-invalid",
+  "config-map-missing",
+  "class-parameters",
+]);
 
 export interface Unknown {
   /** Whether a problem says only that such an object is not known. */

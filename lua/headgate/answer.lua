@@ -6,6 +6,7 @@
 
 local cors = require("headgate.filters.cors")
 local health = require("headgate.health")
+local headers = require("headgate.filters.headers")
 
 local ngx = ngx
 local var = ngx.var
@@ -25,12 +26,19 @@ local function share(ctx, rules)
     end
 end
 
---- Runs the phase: marks what pages of other origins may read, and answers 502 for what is no final
--- answer, but for a switch to websocket.
+local function put(name, value)
+    ngx.header[name] = value
+end
+
+--- Runs the phase: sets the headers of the route, marks what pages of other origins may read, and
+-- answers 502 for what is no final answer, but for a switch to websocket.
 function _M.filter()
     local status = ngx.status
     if status >= 200 or (status == 101 and var.hg_upgrade == "websocket") then
         local ctx = ngx.ctx
+        if ctx.headers then
+            headers.apply(ctx.headers, var, put)
+        end
         local rules = ctx.cors
         if rules then
             share(ctx, rules)

@@ -7,6 +7,7 @@ local balance = require("headgate.filters.balance")
 local checks = require("headgate.checks")
 local cors = require("headgate.filters.cors")
 local guards = require("headgate.guards")
+local headers = require("headgate.filters.headers")
 local limits = require("headgate.limits")
 local redirect = require("headgate.filters.redirect")
 local rewrite = require("headgate.filters.rewrite")
@@ -20,9 +21,16 @@ local check_list = checks.list(checks.by_kind({
     app_root = app_root.check,
     balance = balance.check,
     cors = cors.check,
+    forwarded_prefix = rewrite.check_forwarded_prefix,
     redirect = redirect.check,
+    request_headers = headers.check_of("request_headers"),
+    response_headers = headers.check_of("response_headers"),
     rewrite = rewrite.check,
     strip = rewrite.check_strip,
+    upstream_host = checks.object({
+        kind = checks.one_of("upstream_host"),
+        name = checks.text(limits.host_bytes_max + 6, "^[%w._%-%[%]:]+$", "a host name"),
+    }),
     upstream_tls_name = checks.object({
         kind = checks.one_of("upstream_tls_name"),
         name = checks.text(limits.host_bytes_max, "^[%w._-]+$", "a host name"),
@@ -31,8 +39,11 @@ local check_list = checks.list(checks.by_kind({
 
 -- What fills one place: of two filters in it one would be skipped.
 local place = {
-    app_root = "app_root", balance = "balance", cors = "cors", redirect = "redirect",
-    rewrite = "rewrite", strip = "rewrite", upstream_tls_name = "tls_name",
+    app_root = "app_root", balance = "balance", cors = "cors",
+    forwarded_prefix = "forwarded_prefix", redirect = "redirect",
+    request_headers = "request_headers", response_headers = "response_headers",
+    rewrite = "rewrite", strip = "rewrite", upstream_host = "upstream_host",
+    upstream_tls_name = "tls_name",
 }
 
 --- What the filters of a route may look like.
@@ -61,9 +72,13 @@ end
 ---@field app_root string? a Location
 ---@field balance headgate.balance?
 ---@field cors headgate.cors?
+---@field forwarded_prefix (string|integer)[]? text and captures of the rewrite
 ---@field redirect headgate.redirect?
+---@field request_headers headgate.headers?
+---@field response_headers headgate.headers?
 ---@field rewrite table? of headgate.filters.rewrite
 ---@field tls_name string?
+---@field upstream_host string?
 
 --- Prepares the filters of a route.
 ---@param list table[]
@@ -84,8 +99,12 @@ function _M.compile(list, regex)
             filters.balance = balance.new(value)
         elseif value.kind == "cors" then
             filters.cors = cors.new(value)
+        elseif value.kind == "forwarded_prefix" then
+            filters.forwarded_prefix = rewrite.parts_of(value.value)
         elseif value.kind == "redirect" then
             filters.redirect = redirect.new(value)
+        elseif value.kind == "request_headers" or value.kind == "response_headers" then
+            filters[value.kind] = headers.new(value)
         elseif value.kind == "rewrite" then
             local prepared, err = rewrite.new(value, regex)
             if not prepared then
@@ -94,6 +113,8 @@ function _M.compile(list, regex)
             filters.rewrite = prepared
         elseif value.kind == "strip" then
             filters.rewrite = rewrite.new_strip(value)
+        elseif value.kind == "upstream_host" then
+            filters.upstream_host = value.name
         elseif value.kind == "upstream_tls_name" then
             filters.tls_name = value.name
         else

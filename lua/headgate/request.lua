@@ -6,6 +6,7 @@ local cors = require("headgate.filters.cors")
 local guards = require("headgate.guards")
 local https = require("headgate.https")
 local networks = require("headgate.networks")
+local outgoing = require("headgate.outgoing")
 local paths = require("headgate.paths")
 local redirect = require("headgate.filters.redirect")
 local rewrite = require("headgate.filters.rewrite")
@@ -13,7 +14,7 @@ local router = require("headgate.router")
 local store = require("headgate.store")
 local strict = require("headgate.strict")
 
-local byte, find, sub = string.byte, string.find, string.sub
+local byte = string.byte
 local pcall = pcall
 local random = math.random
 local changes, get_at = store.changes, store.get_at
@@ -277,17 +278,6 @@ function _M.trace(name, path)
     return host, how, matched, route
 end
 
--- The gRPC module takes its path from the request, decoded; nginx encodes it and adds the query.
-local function set_grpc_path(path, uri, sent)
-    if sent == uri then
-        var.hg_path = path
-        return
-    end
-    local question = find(sent, "?", 1, true)
-    var.hg_path = paths.decode(question and sub(sent, 1, question - 1) or sent)
-    ngx.req.set_uri_args(question and sub(sent, question + 1) or "")
-end
-
 -- Which pages may read the answer; 204 where a browser only asks that (a preflight).
 local function share(ctx, rules)
     ctx.cors = rules
@@ -343,16 +333,16 @@ local function handle(ctx)
         var.hg_route = route.label
     end
     if route.grpc then
-        set_grpc_path(path, uri, sent)
+        outgoing.set_grpc_path(path, uri, sent)
     else
         var.hg_target = route.spread and backend.upstream .. sent or sent
     end
     local filters = route.filters
-    if filters and filters.tls_name then
-        var.hg_tls_name = filters.tls_name
-    end
-    if filters and filters.cors then
-        return share(ctx, filters.cors), "a preflight"
+    if filters then
+        outgoing.equip(ctx, filters, path)
+        if filters.cors then
+            return share(ctx, filters.cors), "a preflight"
+        end
     end
 end
 

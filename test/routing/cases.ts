@@ -62,6 +62,7 @@ const SETTINGS: ModelSettings = {
   defaultCertificate: null,
   endpointsMode: "pod",
   allowLocalEndpoints: true,
+  allowedResponseHeaders: null,
   refusedNetworks: [],
   externalNames: [],
   hostAddresses: [],

@@ -38,6 +38,12 @@ const SERVED: Readonly<Record<string, AnnotationEffect>> = {
   "cors-expose-headers": "plain",
   "cors-max-age": "plain",
   "enable-cors": "plain",
+  "custom-headers": "plain",
+  // Ours: a header that a backend relies on.
+  "request-headers": "restricting",
+  "response-headers": "plain",
+  "upstream-vhost": "plain",
+  "x-forwarded-prefix": "plain",
   "backend-protocol": "plain",
   "force-ssl-redirect": "plain",
   // Ours: ingress-nginx has no bound.
@@ -156,8 +162,8 @@ const PLAIN: readonly (readonly [instead: string, names: string])[] = [
   ],
   [
     HEADERS,
-    `connection-proxy-header custom-headers proxy-cookie-domain proxy-cookie-path proxy-redirect-from
-     proxy-redirect-to upstream-vhost x-forwarded-prefix http2-push-preload`,
+    `connection-proxy-header proxy-cookie-domain proxy-cookie-path proxy-redirect-from proxy-redirect-to
+     http2-push-preload`,
   ],
   ["let the application answer its own errors", "custom-http-errors default-backend disable-proxy-intercept-errors"],
   [

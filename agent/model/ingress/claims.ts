@@ -62,6 +62,8 @@ export interface Claims {
   readonly services: ReadonlyMap<string, ServiceUse>;
   /** Secret → all hosts of this Ingress. */
   readonly secrets: ReadonlyMap<string, readonly string[]>;
+  /** ConfigMap → all hosts of this Ingress. */
+  readonly configMaps: ReadonlyMap<string, readonly string[]>;
 }
 
 // An Ingress of a thousand hosts is asked for its claims by each of them. Objects never change, so this remembers
@@ -139,6 +141,7 @@ function readClaims(ingress: Ingress): Claims {
       tlsSecrets: [],
       services: none,
       secrets: none,
+      configMaps: none,
     };
   }
   const services = usesOf(draft, fallback?.backend ?? null);
@@ -147,7 +150,10 @@ function readClaims(ingress: Ingress): Claims {
   for (const claim of tlsSecrets) if (claim.secret !== null) secrets.set(claim.secret, realHosts);
   const authorities = policy.upstreamTls?.verify === true ? policy.upstreamTls.secret : null;
   if (authorities !== null) secrets.set(`${ingress.meta.namespace}/${authorities}`, realHosts);
-  return { ...base, aliases, routed: draft.routed, paths: draft.paths, fallback, tls, tlsSecrets, services, secrets };
+  const { configMap } = policy.headers;
+  const configMaps = new Map(configMap === null ? [] : [[configMap, realHosts]]);
+  const { routed, paths } = draft;
+  return { ...base, aliases, routed, paths, fallback, tls, tlsSecrets, services, secrets, configMaps };
 }
 
 /** Values that cannot be used close as well as annotations that are not served. */

@@ -12,6 +12,7 @@ import { type Draft, draftOf, type Entry, first, readFlag, shown } from "./annot
 import { readBalance } from "./balance.ts";
 import { readCors } from "./cors.ts";
 import type { AnnotationRemark } from "./guards.ts";
+import { type HeaderWishes, readHeaders } from "./headers.ts";
 import { readRedirect } from "./redirect.ts";
 import { readTimes } from "./times.ts";
 
@@ -44,6 +45,7 @@ export interface Policy {
   readonly upstreamTls: UpstreamTlsWish | null;
   readonly redirect: Extract<Filter, { kind: "redirect" }> | null;
   readonly cors: Extract<Filter, { kind: "cors" }> | null;
+  readonly headers: HeaderWishes;
   /** null: none. */
   readonly appRoot: string | null;
   /** Host names, in the order of the annotation. */
@@ -79,6 +81,7 @@ export function readPolicy(annotations: Readonly<Record<string, string>>, namesp
     upstreamTls: readUpstreamTls(draft, namespace),
     redirect: readRedirect(draft),
     cors: readCors(draft),
+    headers: readHeaders(draft, namespace),
     appRoot: readAppRoot(draft),
     aliases: readAliases(draft),
     access: readAccess(draft),

@@ -43,8 +43,18 @@ _M.check_strip = checks.object({
     target = checks.text(limits.path_bytes_max, "^/[^?#]*$", "a path that starts with a slash"),
 })
 
--- Literals as strings and captures as numbers, in turns.
-local function parts_of(template)
+--- What the document of a prefix that backends are told of may look like.
+_M.check_forwarded_prefix = checks.object({
+    kind = checks.one_of("forwarded_prefix"),
+    value = function(value, field)
+        return text(value, field) or target(value, field)
+    end,
+})
+
+--- Literals as strings and captures as numbers, in turns.
+---@param template string
+---@return (string|integer)[]
+function _M.parts_of(template)
     local parts = {}
     for literal, capture in gmatch(template .. "$0", "([^$]*)%$(%d)") do
         if literal ~= "" then
@@ -71,8 +81,8 @@ function _M.new(value, regex)
     return {
         handle = handle,
         captures = regex.captures,
-        path = parts_of(path),
-        query = find(value.target, "?", 1, true) and parts_of(query) or nil,
+        path = _M.parts_of(path),
+        query = find(value.target, "?", 1, true) and _M.parts_of(query) or nil,
     }
 end
 
@@ -123,6 +133,22 @@ local function stripped(rewrite, path)
     end
     local result = rewrite.target .. encode_text(rest)
     return result == "" and "/" or result
+end
+
+--- Text with what the pattern of a rewrite captures in a path.
+---@param rewrite table? a strip captures nothing
+---@param parts (string|integer)[] of `parts_of`
+---@param path string decoded and normalised
+---@return string? text nil where the path is not rewritten
+function _M.fill(rewrite, parts, path)
+    if not rewrite then
+        return nil
+    end
+    if rewrite.prefix then
+        return stripped(rewrite, path) and put_together(parts, {})
+    end
+    local captures = rewrite.captures(rewrite.handle, path)
+    return captures and put_together(parts, captures)
 end
 
 --- The URI to be sent.

@@ -30,6 +30,7 @@ export const SETTINGS: ModelSettings = {
   defaultCertificate: null,
   endpointsMode: "pod",
   allowLocalEndpoints: false,
+  allowedResponseHeaders: null,
   refusedNetworks: [],
   externalNames: [],
   hostAddresses: ["192.0.2.7", "2001:db8::7"],

@@ -209,6 +209,7 @@ const settings: fc.Arbitrary<ModelSettings> = fc.record({
   defaultCertificate: fc.constantFrom(null, "a/cert"),
   endpointsMode: fc.constantFrom("pod", "nodePort", "clusterIP"),
   allowLocalEndpoints: fc.boolean(),
+  allowedResponseHeaders: fc.constant(null),
   refusedNetworks: fc.constantFrom([], ["10.0.0.2/32"]),
   externalNames: fc.constantFrom([], ["*"], ["*.example.org"]),
   hostAddresses: fc.constant(SETTINGS.hostAddresses),

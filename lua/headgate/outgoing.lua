@@ -1,0 +1,60 @@
+--- What a request is sent with: its path, and what the filters of its route say of its headers.
+
+local headers = require("headgate.filters.headers")
+local paths = require("headgate.paths")
+local rewrite = require("headgate.filters.rewrite")
+
+local find, sub = string.find, string.sub
+local ngx = ngx
+local var = ngx.var
+local clear_header, set_header = ngx.req.clear_header, ngx.req.set_header
+local set_uri_args = ngx.req.set_uri_args
+
+local _M = {}
+
+--- The gRPC module takes its path from the request, decoded; nginx encodes it and adds the query.
+---@param path string decoded and normalised
+---@param uri string as the client wrote it
+---@param sent string
+function _M.set_grpc_path(path, uri, sent)
+    if sent == uri then
+        var.hg_path = path
+        return
+    end
+    local question = find(sent, "?", 1, true)
+    var.hg_path = paths.decode(question and sub(sent, 1, question - 1) or sent)
+    set_uri_args(question and sub(sent, question + 1) or "")
+end
+
+local function put(name, value)
+    if value then
+        set_header(name, value)
+    else
+        clear_header(name)
+    end
+end
+
+--- Does to a request what the filters of its route say, once it is known that it is sent.
+---@param ctx table of the request
+---@param filters headgate.filters
+---@param path string decoded and normalised
+function _M.equip(ctx, filters, path)
+    if filters.tls_name then
+        var.hg_tls_name = filters.tls_name
+    end
+    if filters.upstream_host then
+        var.hg_vhost = filters.upstream_host
+    end
+    if filters.forwarded_prefix then
+        local prefix = rewrite.fill(filters.rewrite, filters.forwarded_prefix, path)
+        if prefix then
+            var.hg_prefix = prefix
+        end
+    end
+    if filters.request_headers then
+        headers.apply(filters.request_headers, var, put)
+    end
+    ctx.headers = filters.response_headers
+end
+
+return _M
