@@ -130,6 +130,8 @@ function routeRow(host: string, route: Route, { backends, ejected }: KnownBacken
   const nothing = { host, service, ready: 0, total: 0, draining: 0, healthy: false, ejected: [] };
   if (route.closed !== null) return { ...nothing, state: `closed: ${route.closed.reason}` };
   const backend = route.backend === null ? undefined : backends.get(route.backend);
+  const redirects = route.filters.some(({ kind }) => kind === "redirect");
+  if (backend === undefined && redirects) return { ...nothing, state: "redirects", healthy: true };
   if (backend === undefined) return { ...nothing, state: "no backend" };
   return {
     host,

@@ -24,6 +24,7 @@ import { classSettingsOf } from "./ingress/class-settings.ts";
 import { resolveHeaders } from "./ingress/route-headers.ts";
 import type { Policy } from "./ingress/policy.ts";
 import { NO_TIMES } from "./ingress/times.ts";
+import { wwwRoute } from "./ingress/www.ts";
 import { protocolOf, resolveBackend, resolveTls } from "./ingress/route-backend.ts";
 import type { ModelInput, ModelSettings } from "./input.ts";
 import { problemAt, problemOf } from "./problems.ts";
@@ -60,10 +61,11 @@ export function buildHost(input: ModelInput, settings: ModelSettings, name: stri
   const { serverName, problems: tlsProblems } = hostServerName(input, settings, name, all);
   problems.push(...tlsProblems);
   const aliasOf = chooseAlias(draft, all, routing);
+  if (routing.length === 0 && aliasOf === null) addWww(draft, all);
 
   const routes = [...draft.routes.values()];
   // "_" is there even when nothing routes it: with it the data plane knows that there is no more, and says 404.
-  const routed = routing.length > 0 || aliasOf !== null || name === ANY_HOST;
+  const routed = routing.length > 0 || aliasOf !== null || draft.prefixes.size > 0 || name === ANY_HOST;
   const host: Host | null = routed
     ? {
         name,
@@ -273,6 +275,13 @@ function sslRedirect(settings: ModelSettings, ...policies: readonly (Policy | nu
     policies.map((policy) => policy?.[name] ?? null).find((value) => value !== null) ?? null;
   if (said("forceSslRedirect") ?? settings.forceSslRedirect) return "always";
   return (said("sslRedirect") ?? settings.sslRedirect) ? "certificate" : "never";
+}
+
+function addWww(draft: Draft, all: readonly Claims[]): void {
+  const route = wwwRoute(draft.name, all);
+  if (route === null) return;
+  draft.routes.set(route.key, route);
+  draft.prefixes.set("/", route.key);
 }
 
 // server-alias: this name is decided by the table of another host. A rule or an older alias for the name wins.

@@ -88,7 +88,7 @@ function hostlessProblems(input: ModelInput, name: string, all: readonly Claims[
 
 function coveringSecret(input: ModelInput, name: string, all: readonly Claims[]): string | null {
   for (const claims of all) {
-    if (!claims.routed.has(name) && !claims.aliases.has(name)) continue;
+    if (!claims.routed.has(name) && !claims.aliases.has(name) && !claims.www.has(name)) continue;
     for (const { secret } of claims.tlsSecrets) {
       const keyPair = secret === null ? undefined : input.secret(secret)?.keyPair;
       if (keyPair?.kind === "good" && covers(keyPair.names, name)) return secret;

@@ -46,6 +46,7 @@ const SERVED: Readonly<Record<string, AnnotationEffect>> = {
   "x-forwarded-prefix": "plain",
   "backend-protocol": "plain",
   "force-ssl-redirect": "plain",
+  "from-to-www-redirect": "plain",
   // Ours: ingress-nginx has no bound.
   "hash-balance-factor": "plain",
   "load-balance": "plain",
@@ -175,7 +176,7 @@ const PLAIN: readonly (readonly [instead: string, names: string])[] = [
     "enable-opentelemetry opentelemetry-operation-name opentelemetry-trust-incoming-span",
   ],
   ["put a web server that speaks HTTP before the FastCGI program", "fastcgi-index fastcgi-params-configmap"],
-  [REDIRECTS, "from-to-www-redirect relative-redirects use-port-in-redirects"],
+  [REDIRECTS, "relative-redirects use-port-in-redirects"],
   ["the https redirect keeps the path as it is, also its last slash", "preserve-trailing-slash"],
   ["one peer is asked for a value, not one of several", "upstream-hash-by-subset upstream-hash-by-subset-size"],
   ["annotate the Service with `headgate.dev/endpoints: clusterIP`", "service-upstream"],

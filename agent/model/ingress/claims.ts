@@ -15,6 +15,7 @@ import { parseRulePath } from "../paths.ts";
 import { problemOf } from "../problems.ts";
 import { type AnnotationRemark, type Guards, readGuards } from "./guards.ts";
 import { type Policy, readPolicy } from "./policy.ts";
+import { otherNames } from "./www.ts";
 
 /**
  * A path of a host, and the backend it should go to. `field` is the path of the backend in the object.
@@ -57,6 +58,8 @@ export interface Claims {
   readonly unread: ReadonlySet<string>;
   /** Other names of its first host, see buildHost. */
   readonly aliases: ReadonlySet<string>;
+  /** Hosts that it sends on to one that it routes, where nobody routes them (from-to-www-redirect). */
+  readonly www: ReadonlyMap<string, string>;
   /** What is wrong with this Ingress by itself, by host key. */
   readonly problems: ReadonlyMap<string, readonly Problem[]>;
   readonly services: ReadonlyMap<string, ServiceUse>;
@@ -95,9 +98,8 @@ interface Draft {
 }
 
 function readClaims(ingress: Ingress): Claims {
-  const { annotations } = ingress.meta;
-  const policy = readPolicy(annotations, ingress.meta.namespace);
-  const guards = withPolicy(readGuards(annotations), policy);
+  const policy = readPolicy(ingress.meta.annotations, ingress.meta.namespace);
+  const guards = withPolicy(readGuards(ingress.meta.annotations), policy);
   const draft: Draft = {
     ingress,
     hosts: new Set(),
@@ -107,9 +109,9 @@ function readClaims(ingress: Ingress): Claims {
     unread: new Set(),
     policy,
   };
-  ingress.rules.forEach((_rule, index) => readRule(draft, index));
-  const { defaultBackend } = ingress;
-  const alone = defaultBackend !== null && ingress.rules.length === 0;
+  const { defaultBackend, rules } = ingress;
+  rules.forEach((_rule, index) => readRule(draft, index));
+  const alone = defaultBackend !== null && rules.length === 0;
   if (alone) {
     draft.hosts.add(ANY_HOST);
     draft.routed.add(ANY_HOST);
@@ -123,7 +125,8 @@ function readClaims(ingress: Ingress): Claims {
   }
   const { tls, tlsSecrets } = readTls(draft);
   const aliases = new Set(policy.aliases.filter((name) => name !== ANY_HOST && !draft.routed.has(name)));
-  for (const alias of aliases) draft.hosts.add(alias);
+  const www = otherNames(policy, draft.routed);
+  for (const name of [...aliases, ...www.keys()]) draft.hosts.add(name);
   const hosts = [...draft.hosts].sort();
   const fallback = defaultBackend === null || alone ? null : { backend: defaultBackend, field: "spec.defaultBackend" };
   sayAnnotations(draft, guards, hosts);
@@ -136,6 +139,7 @@ function readClaims(ingress: Ingress): Claims {
       routed: new Set(),
       paths: none,
       aliases: new Set(),
+      www: none,
       fallback: null,
       tls: none,
       tlsSecrets: [],
@@ -150,10 +154,9 @@ function readClaims(ingress: Ingress): Claims {
   for (const claim of tlsSecrets) if (claim.secret !== null) secrets.set(claim.secret, realHosts);
   const authorities = policy.upstreamTls?.verify === true ? policy.upstreamTls.secret : null;
   if (authorities !== null) secrets.set(`${ingress.meta.namespace}/${authorities}`, realHosts);
-  const { configMap } = policy.headers;
-  const configMaps = new Map(configMap === null ? [] : [[configMap, realHosts]]);
+  const configMaps = new Map(policy.headers.configMap === null ? [] : [[policy.headers.configMap, realHosts]]);
   const { routed, paths } = draft;
-  return { ...base, aliases, routed, paths, fallback, tls, tlsSecrets, services, secrets, configMaps };
+  return { ...base, aliases, www, routed, paths, fallback, tls, tlsSecrets, services, secrets, configMaps };
 }
 
 /** Values that cannot be used close as well as annotations that are not served. */

@@ -50,6 +50,8 @@ export interface Policy {
   readonly appRoot: string | null;
   /** Host names, in the order of the annotation. */
   readonly aliases: readonly string[];
+  /** The host's name with or without "www." leads to it. */
+  readonly fromToWww: boolean;
   readonly access: Extract<Filter, { kind: "access" }> | null;
   readonly times: RouteTimes;
   /** null: as the configuration has it. */
@@ -84,6 +86,7 @@ export function readPolicy(annotations: Readonly<Record<string, string>>, namesp
     headers: readHeaders(draft, namespace),
     appRoot: readAppRoot(draft),
     aliases: readAliases(draft),
+    fromToWww: readFlag(draft, "from-to-www-redirect", null) ?? false,
     access: readAccess(draft),
     times: readTimes(draft),
     balance: readBalance(draft),

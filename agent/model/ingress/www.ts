@@ -1,0 +1,53 @@
+// from-to-www-redirect: where one of "example.org" and "www.example.org" is a host, requests for the other are sent there.
+
+import { shortHash } from "../../lib/hash.ts";
+import { refOf } from "../../objects/objects.ts";
+import type { Route } from "../edge-model.ts";
+import { ANY_HOST } from "../hosts.ts";
+import type { Claims } from "./claims.ts";
+import type { Policy } from "./policy.ts";
+import { NO_TIMES } from "./times.ts";
+
+const WWW = "www.";
+const HOST_LENGTH_MAX = 253;
+
+/** The other name of each host, and the host that it leads to; none where that is not asked for. */
+export function otherNames(
+  { fromToWww }: Pick<Policy, "fromToWww">,
+  routed: ReadonlySet<string>,
+): ReadonlyMap<string, string> {
+  const names = new Map<string, string>();
+  if (!fromToWww) return names;
+  for (const host of routed) {
+    if (host === ANY_HOST || host.startsWith("*.")) continue;
+    const other = host.startsWith(WWW) ? host.slice(WWW.length) : `${WWW}${host}`;
+    // "www.org" has no other name.
+    const isName = other.includes(".") && other.length <= HOST_LENGTH_MAX;
+    if (isName && !routed.has(other)) names.set(other, host);
+  }
+  return names;
+}
+
+/** The route of a host that only sends on: that of the oldest Ingress that wants it; null: nobody does. */
+export function wwwRoute(name: string, all: readonly Claims[]): Route | null {
+  for (const { ingress, www } of all) {
+    const target = www.get(name);
+    if (target === undefined) continue;
+    return {
+      key: `${ingress.meta.namespace}/${ingress.meta.name}/${shortHash(`${name}\nwww`)}`,
+      ingress: refOf(ingress),
+      host: name,
+      path: "/",
+      matchType: "Prefix",
+      backend: null,
+      closed: null,
+      sslRedirect: "never",
+      filters: [{ kind: "redirect", code: 308, location: ["$scheme", `://${target}`, "$request_uri"] }],
+      protocol: "http",
+      upstreamTls: null,
+      times: NO_TIMES,
+      balance: null,
+    };
+  }
+  return null;
+}
