@@ -161,13 +161,30 @@ export function tellNginxDown(health: HealthRegistry, reason: string, errorLog: 
   });
 }
 
-export function tellProfilesFull(health: HealthRegistry, wanted: number, most: number): void {
+interface Full {
+  readonly wanted: number;
+  readonly most: number;
+}
+
+export function tellProfilesFull(health: HealthRegistry, { wanted, most }: Full): void {
+  if (wanted <= most) return health.clear("profiles-full");
   health.set({
     code: "profiles-full",
     subject: "",
     severity: "error",
     message: `routes verify backends by ${wanted} different sets of authorities, more than ${most}: the last ones answer 503`,
     hint: "Use the same ca.crt in the Secrets of proxy-ssl-secret where the authority is the same.",
+  });
+}
+
+export function tellVariantsFull(health: HealthRegistry, { wanted, most }: Full): void {
+  if (wanted <= most) return health.clear("variants-full");
+  health.set({
+    code: "variants-full",
+    subject: "",
+    severity: "warning",
+    message: `routes ask for ${wanted} different sets of sizes and buffers, more than ${most}: some are served with those of the configuration`,
+    hint: "Use the same proxy-body-size, proxy-buffer-size, proxy-buffering and proxy-request-buffering on more Ingresses.",
   });
 }
 

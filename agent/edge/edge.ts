@@ -24,6 +24,7 @@ import type { ObjectKind } from "../objects/objects.ts";
 import { NginxControl } from "../nginx/nginx-control.ts";
 import { buildNginxView, snapshotDir } from "../nginx/nginx-view.ts";
 import { openTemplates } from "../nginx/templates.ts";
+import { VARIANTS_MAX } from "../plan/admit-variants.ts";
 import { countPeers, documentsDictMb, type NginxWish, upstreamBlocks } from "../plan/plan-configuration.ts";
 import { routeDefaults } from "../render/documents.ts";
 import { LISTEN_BACKLOG, renderNginxFiles } from "../render/files.ts";
@@ -41,6 +42,7 @@ import {
   tellKnowledge,
   tellNginxDown,
   tellProfilesFull,
+  tellVariantsFull,
   tellShrunk,
   tellSnapshotWritten,
   tellSource,
@@ -372,14 +374,14 @@ export class Edge {
   }
 
   /** How much there is for nginx, by what a builder holds. */
-  sizeOf({ peers, verified }: EdgeBuilder, documentBytes: number): ClusterSize {
-    return { documentBytes, peers, verified: verified.slice(0, VERIFIED_PROFILES_MAX) };
+  sizeOf({ peers, verified, variants }: EdgeBuilder, documentBytes: number): ClusterSize {
+    return { documentBytes, peers, verified: verified.slice(0, VERIFIED_PROFILES_MAX), variants };
   }
 
   #size(): ClusterSize {
-    const { verified } = this.builder;
-    if (verified.length <= VERIFIED_PROFILES_MAX) this.health.clear("profiles-full");
-    else tellProfilesFull(this.health, verified.length, VERIFIED_PROFILES_MAX);
+    const { verified, variants } = this.builder;
+    tellProfilesFull(this.health, { wanted: verified.length, most: VERIFIED_PROFILES_MAX });
+    tellVariantsFull(this.health, { wanted: variants.length, most: VARIANTS_MAX });
     return this.sizeOf(this.builder, this.documents.bytes);
   }
 

@@ -9,6 +9,7 @@ export type ConditionCode =
   | "knowledge-stale" // serving from the snapshot on disk
   | "nginx-down"
   | "profiles-full" // more sets of authorities for backends than there may be profiles
+  | "variants-full" // more sets of sizes and buffers than there is room for
   | "peers-unreachable" // connections to peers are not answered
   | "limits-low" // the kernel or the unit allows less than the configuration asks for
   | "tls-weak" // clients may speak a version of TLS that is broken

@@ -3,6 +3,8 @@
 import type { ConfigurationLane } from "../apply/configuration-lane.ts";
 import { configurationReason, documentsDictMb, type NginxWish, upstreamBlocks } from "../plan/plan-configuration.ts";
 import type { RenderedFile, VerifiedProfile } from "../render/files.ts";
+import type { VariantProfile } from "../render/variants.ts";
+import { admitVariants } from "../plan/admit-variants.ts";
 
 export interface ClusterSize {
   readonly documentBytes: number;
@@ -10,6 +12,8 @@ export interface ClusterSize {
   readonly peers: number;
   /** Profiles that routes need, sorted by name. */
   readonly verified: readonly VerifiedProfile[];
+  /** Variants of profiles that routes ask for, sorted by name. */
+  readonly variants: readonly VariantProfile[];
 }
 
 export interface ConfiguratorOptions {
@@ -59,8 +63,8 @@ export class Configurator {
 
   /** A new wish, from a configuration file that changed. What has grown with the cluster stays as it is. */
   async want(wanted: NginxWish): Promise<void> {
-    const { documentsDictMb, versionsDictMb, upstreamBlocks: blocks, verified } = this.#wanted;
-    this.#wanted = { ...wanted, documentsDictMb, versionsDictMb, upstreamBlocks: blocks, verified };
+    const { documentsDictMb, versionsDictMb, upstreamBlocks: blocks, verified, variants } = this.#wanted;
+    this.#wanted = { ...wanted, documentsDictMb, versionsDictMb, upstreamBlocks: blocks, verified, variants };
     await this.#plan();
   }
 
@@ -105,17 +109,20 @@ export class Configurator {
 }
 
 /** A larger wish, or null where what is wanted suffices. What is not used any more goes with the next reload. */
-function grown(before: NginxWish, { documentBytes, peers, verified }: ClusterSize): NginxWish | null {
+function grown(before: NginxWish, { documentBytes, peers, verified, variants }: ClusterSize): NginxWish | null {
   const megabytes = documentsDictMb(documentBytes, before.documentsDictMb);
   const blocks = upstreamBlocks(peers, before.upstreamBlocks);
   const names = new Set(before.verified.map(({ name }) => name));
   const more = verified.some(({ name }) => !names.has(name));
-  if (megabytes === before.documentsDictMb && blocks === before.upstreamBlocks && !more) return null;
+  const due = megabytes !== before.documentsDictMb || blocks !== before.upstreamBlocks || more;
+  const admitted = admitVariants(before.variants, variants, due);
+  if (!due && admitted === before.variants) return null;
   return {
     ...before,
     documentsDictMb: megabytes,
     versionsDictMb: Math.ceil((before.versionsDictMb * megabytes) / before.documentsDictMb),
     upstreamBlocks: blocks,
-    verified,
+    verified: due ? verified : before.verified,
+    variants: admitted,
   };
 }

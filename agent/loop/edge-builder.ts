@@ -25,8 +25,10 @@ import {
   renderHost,
   renderRoute,
   renderServerName,
+  routeVariant,
 } from "../render/documents.ts";
 import type { VerifiedProfile } from "../render/files.ts";
+import type { VariantProfile } from "../render/variants.ts";
 
 /** The builders of the model with their inputs bound. */
 export interface Builders {
@@ -54,6 +56,8 @@ export class EdgeBuilder {
   readonly #checked = new Map<string, BuiltBackends>();
   /** Name of a profile that verifies → how many routes use it. */
   readonly #verified = new Map<string, { readonly profile: VerifiedProfile; uses: number }>();
+  /** Name of a variant of a profile → how many routes ask for it. */
+  readonly #variants = new Map<string, { readonly profile: VariantProfile; uses: number }>();
   readonly #wanted = new Map<DocumentId, RenderedDocument>();
   readonly #documentsOf = new Map<DirtyKey, readonly RenderedDocument[]>();
   /** With the defaults that hold now. */
@@ -91,6 +95,7 @@ export class EdgeBuilder {
     for (const [peer, count] of this.#peers) fork.#peers.set(peer, count);
     for (const [service, built] of this.#checked) fork.#checked.set(service, built);
     for (const [name, entry] of this.#verified) fork.#verified.set(name, { ...entry });
+    for (const [name, entry] of this.#variants) fork.#variants.set(name, { ...entry });
     for (const [id, document] of this.#wanted) fork.#wanted.set(id, document);
     for (const [key, documents] of this.#documentsOf) fork.#documentsOf.set(key, documents);
     return fork;
@@ -113,6 +118,12 @@ export class EdgeBuilder {
   /** Profiles that verify certificates of backends, which the configuration must have. Sorted by name. */
   get verified(): readonly VerifiedProfile[] {
     const profiles = [...this.#verified.values()].map(({ profile }) => profile);
+    return profiles.sort((a, b) => compareText(a.name, b.name));
+  }
+
+  /** Variants of profiles that routes ask for, sorted by name. */
+  get variants(): readonly VariantProfile[] {
+    const profiles = [...this.#variants.values()].map(({ profile }) => profile);
     return profiles.sort((a, b) => compareText(a.name, b.name));
   }
 
@@ -192,13 +203,10 @@ export class EdgeBuilder {
 
   #countProfile(route: Route, change: 1 | -1): void {
     // Nearly all: not worth a hash.
-    if (route.upstreamTls === null) return;
-    const { verified } = profileOf(route);
-    if (verified === null) return;
-    const entry = this.#verified.get(verified.name) ?? { profile: verified, uses: 0 };
-    entry.uses += change;
-    if (entry.uses === 0) this.#verified.delete(verified.name);
-    else this.#verified.set(verified.name, entry);
+    const verified = route.upstreamTls === null ? null : profileOf(route).verified;
+    if (verified !== null) count(this.#verified, verified, change);
+    const variant = routeVariant(route);
+    if (variant !== null) count(this.#variants, variant, change);
   }
 
   #buildHost(name: string): { documents: readonly RenderedDocument[]; stricter: boolean } {
@@ -241,6 +249,15 @@ function goOn(built: BuiltBackends, before: BuiltBackends | undefined): BuiltBac
   if (built.externalName?.resolved !== false || before === undefined) return built;
   const served = new Map(before.backends.map((backend) => [backend.key, backend]));
   return { ...built, backends: built.backends.map((backend) => served.get(backend.key) ?? backend) };
+}
+
+type Counted<T> = Map<string, { readonly profile: T; uses: number }>;
+
+function count<T extends { readonly name: string }>(counted: Counted<T>, profile: T, change: 1 | -1): void {
+  const entry = counted.get(profile.name) ?? { profile, uses: 0 };
+  entry.uses += change;
+  if (entry.uses === 0) counted.delete(profile.name);
+  else counted.set(profile.name, entry);
 }
 
 function keep<T>(values: Map<string, T>, name: string, value: T, empty: boolean): void {

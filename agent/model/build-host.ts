@@ -185,6 +185,7 @@ function filtersOf(policy: Policy, claim: Claim | null, expression: ParsedExpres
   const filters: Filter[] = policy.access === null ? [] : [policy.access];
   if (policy.redirect !== null) filters.push(policy.redirect);
   if (policy.cors !== null) filters.push(policy.cors);
+  if (policy.transfer !== null) filters.push(policy.transfer);
   if (claim === null) return filters;
   if (policy.appRoot !== null) filters.push({ kind: "app_root", path: policy.appRoot });
   const { rewrite } = policy;

@@ -96,6 +96,14 @@ export type Filter =
   | { readonly kind: "response_headers"; readonly set: readonly HeaderValue[]; readonly remove: readonly string[] }
   /** The Host that backends are asked for. */
   | { readonly kind: "upstream_host"; readonly name: string }
+  /** How bodies go through; null: as the configuration has it. `bodyBytesMax` 0: no limit. */
+  | {
+      readonly kind: "transfer";
+      readonly bodyBytesMax: number | null;
+      readonly buffering: boolean | null;
+      readonly requestBuffering: boolean | null;
+      readonly bufferKb: number | null;
+    }
   /** Every request is sent to `location`: text and "$variable" in turn. */
   | { readonly kind: "redirect"; readonly code: 301 | 302 | 303 | 307 | 308; readonly location: readonly string[] }
   /** The path becomes `target`, with $1 to $9 from the match of `pattern`. */

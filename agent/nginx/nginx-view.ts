@@ -49,6 +49,7 @@ export function buildNginxView(input: ViewInput): NginxWish {
     versionsDictMb: Math.max(8, Math.ceil(input.documentsDictMb / 4)),
     upstreamBlocks: input.upstreamBlocks,
     verified: [],
+    variants: [],
     listeners: listeners.addresses.flatMap((address) => [
       { address, port: listeners.httpPort, tls: false },
       { address, port: listeners.httpsPort, tls: true },

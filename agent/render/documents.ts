@@ -4,6 +4,7 @@ import { shortHash } from "../lib/hash.ts";
 import type { Backend, Certificate, Filter, Host, Route, RouteBalance, ServerName } from "../model/edge-model.ts";
 import type { VerifiedProfile } from "./files.ts";
 import type { ProxyTraffic, Traffic } from "./traffic.ts";
+import { type VariantProfile, variantOf } from "./variants.ts";
 
 /** The schema this agent speaks; the data plane says its own in GET /v1/state. */
 export const SCHEMA = 1;
@@ -39,9 +40,14 @@ export interface RouteValue {
   readonly retry: { readonly tries: number; readonly timeout_ms: number };
 }
 type Cors = Extract<Filter, { kind: "cors" }>;
+type Transfer = Extract<Filter, { kind: "transfer" }>;
 /** What a route does, by document; docs/dataplane-api.md says how. */
 export type FilterValue =
-  | Exclude<Filter, Cors>
+  | Exclude<Filter, Cors | Transfer>
+  /** The longest body that says its length. */
+  | { readonly kind: "body_limit"; readonly bytes: number }
+  /** The profile in place of the route's own, where the configuration has it. */
+  | { readonly kind: "variant"; readonly profile: string }
   | (Omit<Cors, "maxAgeS"> & { readonly max_age_s: number })
   | { readonly kind: "balance"; readonly by: "ewma" | "least_conn" }
   | { readonly kind: "balance"; readonly by: "hash"; readonly key: readonly string[]; readonly bound: number }
@@ -179,15 +185,35 @@ export function profileOf({ protocol, upstreamTls }: Route): {
   return { name, verified: { name, protocol, authorities, verifyDepth: depth } };
 }
 
-function filtersOf({ filters, upstreamTls, balance }: Route, { loadBalance }: RouteDefaults): readonly FilterValue[] {
-  const written = filters.map(filterValue);
+/** The variant of its profile that a route asks for; null: none. */
+export function routeVariant(route: Route): VariantProfile | null {
+  if (route.filters.length === 0) return null;
+  const transfer = route.filters.find((filter) => filter.kind === "transfer");
+  if (transfer === undefined) return null;
+  return variantOf(profileOf(route).name, route.protocol !== "http" && route.protocol !== "https", transfer);
+}
+
+function filtersOf(route: Route, { loadBalance }: RouteDefaults): readonly FilterValue[] {
+  const { filters, upstreamTls, balance } = route;
+  const written = filters.flatMap((filter) => (filter.kind === "transfer" ? [] : [filterValue(filter)]));
+  written.push(...transferFilters(route));
   const way: RouteBalance = balance ?? { by: loadBalance };
   if (way.by !== "round_robin") written.push({ kind: "balance", ...way });
   if (upstreamTls !== null) written.push({ kind: "upstream_tls_name", name: upstreamTls.name });
   return written;
 }
 
-function filterValue(filter: Filter): FilterValue {
+function transferFilters(route: Route): readonly FilterValue[] {
+  const variant = routeVariant(route);
+  const transfer = route.filters.find((filter) => filter.kind === "transfer");
+  const bytes = transfer?.bodyBytesMax ?? 0;
+  return [
+    ...(bytes === 0 ? [] : [{ kind: "body_limit", bytes } as const]),
+    ...(variant === null ? [] : [{ kind: "variant", profile: variant.name } as const]),
+  ];
+}
+
+function filterValue(filter: Exclude<Filter, Transfer>): FilterValue {
   if (filter.kind !== "cors") return filter;
   const { maxAgeS, ...same } = filter;
   return { ...same, max_age_s: maxAgeS };

@@ -1,7 +1,8 @@
 // nginx configuration files, from a view that has everything ready.
 
 import { hostPort } from "../lib/host-port.ts";
-import type { ClientsTraffic, Traffic } from "./traffic.ts";
+import type { ClientsTraffic, ProxyTraffic, Traffic } from "./traffic.ts";
+import { sizeText, type VariantProfile } from "./variants.ts";
 
 /** A file under the nginx directory. `path` is relative to it. */
 export interface RenderedFile {
@@ -59,6 +60,8 @@ export interface NginxView {
   readonly upstreamBlocks: number;
   /** Sorted by name. */
   readonly verified: readonly VerifiedProfile[];
+  /** Sorted by name. One whose profile is not there is left out. */
+  readonly variants: readonly VariantProfile[];
   readonly listeners: readonly ListenerView[];
   /** Port that http requests are redirected to; 443 is left out of the URL. */
   readonly httpsPort: number;
@@ -89,6 +92,8 @@ interface ProfileContext {
   readonly verifyDepth: number;
   /** The upstream block; null: one of those that plain HTTP is spread over. */
   readonly upstream: string | null;
+  /** What a variant has otherwise; null: nothing. */
+  readonly variant: VariantProfile | null;
 }
 
 /** Profiles that are always there, see `profileOf` in documents.ts. */
@@ -111,6 +116,7 @@ function profile(name: string, more: Partial<ProfileContext>): ProfileContext {
     trusted: null,
     verifyDepth: 1,
     upstream: `${name}-headgate`,
+    variant: null,
     ...more,
   };
 }
@@ -136,7 +142,8 @@ export const PUSH_BODY_BYTES_MAX = 1_048_576;
  * directory of nginx.conf, so the same bytes serve as candidate and in their place.
  */
 export function renderNginxFiles(view: NginxView, templates: TemplateEngine): readonly RenderedFile[] {
-  const profiles = [...STATIC_PROFILES, ...view.verified.map(verifiedProfile)];
+  const bases = [...STATIC_PROFILES, ...view.verified.map(verifiedProfile)];
+  const profiles = [...bases, ...view.variants.flatMap((variant) => variantProfile(variant, bases))];
   const context = {
     ...view,
     listeners: view.listeners.map(listenerContext),
@@ -145,7 +152,7 @@ export function renderNginxFiles(view: NginxView, templates: TemplateEngine): re
     profiles,
     upstreams: [
       ...Array.from({ length: view.upstreamBlocks }, (_, index) => ({ name: `${index}-headgate`, kept: true })),
-      ...profiles.flatMap(({ upstream, named }) => (upstream === null ? [] : [{ name: upstream, kept: !named }])),
+      ...bases.flatMap(({ upstream, named }) => (upstream === null ? [] : [{ name: upstream, kept: !named }])),
     ],
     upstreamKeepaliveConnections: keepaliveConnections(view),
     metricsDictMb: METRICS_DICT_MB,
@@ -157,7 +164,6 @@ export function renderNginxFiles(view: NginxView, templates: TemplateEngine): re
     http2Directive: view.http2 === "directive",
     brotli: view.brotliModule === null ? null : view.traffic.http.brotli,
     retryOn: view.traffic.proxy.retryOn.length === 0 ? ["off"] : view.traffic.proxy.retryOn,
-    busyBuffersKb: view.traffic.proxy.bufferKb * 2,
     realIpHeader: realIpHeader(view.traffic.clients),
     believesForwarded: view.traffic.clients.forwardedHeaders,
     forwardedForVariable: `$http_${view.traffic.clients.forwardedForHeader.toLowerCase().replaceAll("-", "_")}`,
@@ -167,7 +173,10 @@ export function renderNginxFiles(view: NginxView, templates: TemplateEngine): re
     { path: "nginx.conf", text: templates.render("nginx.conf.njk", context) },
     ...profiles.map((each) => ({
       path: `profiles/${each.name}.conf`,
-      text: templates.render("profile.conf.njk", { ...context, profile: plainUpstream(each, view) }),
+      text: templates.render("profile.conf.njk", {
+        ...context,
+        profile: { ...plainUpstream(each, view), ...transferOf(each, view.traffic.proxy) },
+      }),
     })),
     ...view.verified.map(({ name, authorities }) => ({ path: authoritiesFile(name), text: authorities })),
     { path: "servers/default.conf", text: templates.render("server.conf.njk", context) },
@@ -177,6 +186,27 @@ export function renderNginxFiles(view: NginxView, templates: TemplateEngine): re
 function verifiedProfile({ name, protocol, verifyDepth }: VerifiedProfile): ProfileContext {
   const kind = protocol === "grpcs" ? "grpc" : "proxy";
   return profile(name, { kind, tls: true, named: true, trusted: authoritiesFile(name), verifyDepth });
+}
+
+/** The profile of its name with sizes of its own: by the same upstream block, so connections to peers are shared. */
+function variantProfile(variant: VariantProfile, bases: readonly ProfileContext[]): readonly ProfileContext[] {
+  const base = bases.find(({ name }) => name === variant.base);
+  return base === undefined ? [] : [{ ...base, name: variant.name, variant }];
+}
+
+/** What stands in the file of a profile about bodies; null: nothing, nginx's own or the server's holds. */
+function transferOf(
+  { kind, variant }: ProfileContext,
+  { buffering, bufferKb, requestBuffering }: ProxyTraffic,
+): object {
+  const kb = variant?.bufferKb ?? (kind === "proxy" ? bufferKb : null);
+  return {
+    bodyMax: variant === null || variant.bodyKbMax === null ? null : sizeText(variant.bodyKbMax),
+    buffering: variant?.buffering ?? buffering,
+    requestBuffering: variant?.requestBuffering ?? requestBuffering,
+    bufferKb: kb,
+    busyBuffersKb: kb === null ? null : kb * 2,
+  };
 }
 
 function authoritiesFile(name: string): string {

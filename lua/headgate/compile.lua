@@ -72,9 +72,12 @@ function _M.route(value)
     local own_timeouts = timeouts.connect_ms ~= _M.timeouts.connect_ms
         or timeouts.send_ms ~= _M.timeouts.send_ms
         or timeouts.read_ms ~= _M.timeouts.read_ms
+    -- Without its reload yet, or without room for it, the profile itself serves.
+    local variant = prepared and prepared.variant
+    local jump = variant and _M.profiles[variant] and variant or value.profile
     local label = value.namespace .. "/" .. value.ingress .. "/" .. value.service
     return {
-        jump = "/" .. value.profile,
+        jump = "/" .. jump,
         grpc = profile.grpc,
         spread = profile.spread,
         named = profile.named,

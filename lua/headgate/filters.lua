@@ -20,6 +20,10 @@ local check_list = checks.list(checks.by_kind({
     access = access.check,
     app_root = app_root.check,
     balance = balance.check,
+    body_limit = checks.object({
+        kind = checks.one_of("body_limit"),
+        bytes = checks.integer(1, limits.body_bytes_limit_max),
+    }),
     cors = cors.check,
     forwarded_prefix = rewrite.check_forwarded_prefix,
     redirect = redirect.check,
@@ -35,6 +39,10 @@ local check_list = checks.list(checks.by_kind({
         kind = checks.one_of("upstream_tls_name"),
         name = checks.text(limits.host_bytes_max, "^[%w._-]+$", "a host name"),
     }),
+    variant = checks.object({
+        kind = checks.one_of("variant"),
+        profile = checks.text(64, "^[a-z][a-z0-9-]*$", "the name of a profile"),
+    }),
 }), limits.route_filters_max)
 
 -- What fills one place: of two filters in it one would be skipped.
@@ -43,7 +51,7 @@ local place = {
     forwarded_prefix = "forwarded_prefix", redirect = "redirect",
     request_headers = "request_headers", response_headers = "response_headers",
     rewrite = "rewrite", strip = "rewrite", upstream_host = "upstream_host",
-    upstream_tls_name = "tls_name",
+    upstream_tls_name = "tls_name", body_limit = "body_limit", variant = "variant",
 }
 
 --- What the filters of a route may look like.
@@ -79,6 +87,8 @@ end
 ---@field rewrite table? of headgate.filters.rewrite
 ---@field tls_name string?
 ---@field upstream_host string?
+---@field body_limit integer? bytes
+---@field variant string? name of a profile
 
 --- Prepares the filters of a route.
 ---@param list table[]
@@ -115,6 +125,10 @@ function _M.compile(list, regex)
             filters.rewrite = rewrite.new_strip(value)
         elseif value.kind == "upstream_host" then
             filters.upstream_host = value.name
+        elseif value.kind == "body_limit" then
+            filters.body_limit = value.bytes
+        elseif value.kind == "variant" then
+            filters.variant = value.profile
         elseif value.kind == "upstream_tls_name" then
             filters.tls_name = value.name
         else

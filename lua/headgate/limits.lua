@@ -28,6 +28,7 @@ local _M = {
     hash_parts_max = 32,
     redirect_parts_max = 32,
     headers_max = 64,
+    body_bytes_limit_max = 1125899906842624,
     header_name_bytes_max = 128,
     header_value_bytes_max = 4096,
     header_parts_max = 32,

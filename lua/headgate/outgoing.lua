@@ -5,6 +5,7 @@ local paths = require("headgate.paths")
 local rewrite = require("headgate.filters.rewrite")
 
 local find, sub = string.find, string.sub
+local tonumber = tonumber
 local ngx = ngx
 local var = ngx.var
 local clear_header, set_header = ngx.req.clear_header, ngx.req.set_header
@@ -38,7 +39,17 @@ end
 ---@param ctx table of the request
 ---@param filters headgate.filters
 ---@param path string decoded and normalised
+---@return integer? status it is not sent after all
+---@return string? reason
 function _M.equip(ctx, filters, path)
+    local limit = filters.body_limit
+    if limit then
+        -- nginx has the limits of its configuration, which may be wider.
+        local length = tonumber(var.http_content_length)
+        if length and length > limit then
+            return 413, "the body has more than " .. limit .. " bytes"
+        end
+    end
     if filters.tls_name then
         var.hg_tls_name = filters.tls_name
     end

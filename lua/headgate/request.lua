@@ -339,7 +339,10 @@ local function handle(ctx)
     end
     local filters = route.filters
     if filters then
-        outgoing.equip(ctx, filters, path)
+        local status, reason = outgoing.equip(ctx, filters, path)
+        if status then
+            return status, reason
+        end
         if filters.cors then
             return share(ctx, filters.cors), "a preflight"
         end

@@ -21,6 +21,7 @@ export const wish: NginxWish = {
   versionsDictMb: 8,
   upstreamBlocks: 1,
   verified: [],
+  variants: [],
   openFiles: null,
   traffic: buildTraffic(() => undefined),
   brotliModule: null,

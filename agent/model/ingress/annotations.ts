@@ -53,11 +53,15 @@ const SERVED: Readonly<Record<string, AnnotationEffect>> = {
   "permanent-redirect": "plain",
   "permanent-redirect-code": "plain",
   "upstream-hash-by": "plain",
+  "proxy-body-size": "plain",
+  "proxy-buffer-size": "plain",
+  "proxy-buffering": "plain",
   "proxy-connect-timeout": "plain",
   "proxy-next-upstream": "plain",
   "proxy-next-upstream-timeout": "plain",
   "proxy-next-upstream-tries": "plain",
   "proxy-read-timeout": "plain",
+  "proxy-request-buffering": "plain",
   "proxy-send-timeout": "plain",
   // Sent unverified, a request would trust a backend that its owner does not.
   "proxy-ssl-name": "restricting",
@@ -152,15 +156,8 @@ const PLAIN: readonly (readonly [instead: string, names: string])[] = [
     `canary-by-cookie canary-by-header canary-by-header-pattern canary-by-header-value canary-weight
      canary-weight-total`,
   ],
-  [
-    "set it for all hosts in the configuration file (section `http`), and remove it",
-    "client-body-buffer-size proxy-body-size",
-  ],
-  [
-    PROXY_SETTINGS,
-    `proxy-buffer-size proxy-buffering proxy-buffers-number proxy-busy-buffers-size proxy-request-buffering
-     proxy-max-temp-file-size`,
-  ],
+  ["set it for all hosts in the configuration file (section `http`), and remove it", "client-body-buffer-size"],
+  [PROXY_SETTINGS, "proxy-buffers-number proxy-busy-buffers-size proxy-max-temp-file-size"],
   [
     HEADERS,
     `connection-proxy-header proxy-cookie-domain proxy-cookie-path proxy-redirect-from proxy-redirect-to

@@ -15,6 +15,7 @@ import type { AnnotationRemark } from "./guards.ts";
 import { type HeaderWishes, readHeaders } from "./headers.ts";
 import { readRedirect } from "./redirect.ts";
 import { readTimes } from "./times.ts";
+import { readTransfer } from "./transfer.ts";
 
 export interface Rewrite {
   /** `old`: the meaning under the old prefix: the path of the rule is cut off and the target put in its place. */
@@ -46,6 +47,7 @@ export interface Policy {
   readonly redirect: Extract<Filter, { kind: "redirect" }> | null;
   readonly cors: Extract<Filter, { kind: "cors" }> | null;
   readonly headers: HeaderWishes;
+  readonly transfer: Extract<Filter, { kind: "transfer" }> | null;
   /** null: none. */
   readonly appRoot: string | null;
   /** Host names, in the order of the annotation. */
@@ -84,6 +86,7 @@ export function readPolicy(annotations: Readonly<Record<string, string>>, namesp
     redirect: readRedirect(draft),
     cors: readCors(draft),
     headers: readHeaders(draft, namespace),
+    transfer: readTransfer(draft),
     appRoot: readAppRoot(draft),
     aliases: readAliases(draft),
     fromToWww: readFlag(draft, "from-to-www-redirect", null) ?? false,

@@ -28,6 +28,7 @@ const asUnit: NginxView = {
   documentsDictMb: 64,
   upstreamBlocks: 4,
   verified: [],
+  variants: [],
   openFiles: null,
   traffic: buildTraffic(() => undefined),
   brotliModule: null,
@@ -71,6 +72,18 @@ const asWished: NginxView = {
   openFiles: 100_000,
   brotliModule: "/usr/lib/nginx/modules/ngx_http_brotli_filter_module.so",
   verified: [{ name: "https-0a1b2c", protocol: "https", authorities: "PEM\n", verifyDepth: 2 }],
+  variants: [
+    { name: "grpc-b64k-h16", base: "grpc", bodyKbMax: 64, buffering: null, requestBuffering: null, bufferKb: 16 },
+    {
+      name: "https-0a1b2c-b2g-o0-r0-h64",
+      base: "https-0a1b2c",
+      bodyKbMax: 2_097_152,
+      buffering: false,
+      requestBuffering: false,
+      bufferKb: 64,
+    },
+    { name: "https-gone-b0", base: "https-gone", bodyKbMax: 0, buffering: null, requestBuffering: null, bufferKb: null },
+  ],
   traffic: buildTraffic(
     (key) =>
       ({

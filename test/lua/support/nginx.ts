@@ -182,6 +182,7 @@ function testView(directory: string, ports: readonly [number, number], options: 
     documentsDictMb: options.documentsDictMb ?? 8,
     upstreamBlocks: 1,
     verified: [],
+    variants: [],
     openFiles: null,
     traffic: buildTraffic(() => undefined),
     brotliModule: null,

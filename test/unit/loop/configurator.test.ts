@@ -41,7 +41,7 @@ test("what runs as wanted needs no step", async () => {
   const { configurator, steps } = world();
   await configurator.running(null);
   await configurator.want({ ...wish });
-  await configurator.grow({ documentBytes: 1000, peers: 10, verified: [] });
+  await configurator.grow({ documentBytes: 1000, peers: 10, verified: [], variants: [] });
   assert.deepEqual(steps, []);
 });
 
@@ -57,18 +57,18 @@ test("what runs otherwise than wanted is reloaded, with the reason that was foun
 test("the shared dicts grow with the documents, from a snapshot that was written just before", async () => {
   const { configurator, steps, order } = world();
   await configurator.running(null);
-  await configurator.grow({ documentBytes: 9 * 1024 * 1024, peers: 10, verified: [] });
+  await configurator.grow({ documentBytes: 9 * 1024 * 1024, peers: 10, verified: [], variants: [] });
   assert.deepEqual(order, ["snapshot", "submit"]);
   assert.match(steps[0]?.reason ?? "", /documentsDictMb, versionsDictMb changed/);
   // The same size again is no other wish.
-  await configurator.grow({ documentBytes: 9 * 1024 * 1024, peers: 10, verified: [] });
+  await configurator.grow({ documentBytes: 9 * 1024 * 1024, peers: 10, verified: [], variants: [] });
   assert.equal(steps.length, 1);
 });
 
 test("a changed configuration keeps the size that the dicts have grown to", async () => {
   const { configurator, steps } = world();
   await configurator.running(null);
-  await configurator.grow({ documentBytes: 9 * 1024 * 1024, peers: 10, verified: [] });
+  await configurator.grow({ documentBytes: 9 * 1024 * 1024, peers: 10, verified: [], variants: [] });
   configurator.applied(11);
   await configurator.want({ ...wish, clientMaxBodyMb: 9 });
   assert.equal(steps[1]?.reason, "clientMaxBodyMb changed");
@@ -88,8 +88,8 @@ test("a step that failed is tried again by the next wish", async () => {
 test("a forecast says what growing would do, and does nothing", async () => {
   const { configurator, steps, order } = world();
   await configurator.running(null);
-  const small = { documentBytes: 1000, peers: 10, verified: [] };
-  const large = { documentBytes: 9 * 1024 * 1024, peers: 1000, verified: [] };
+  const small = { documentBytes: 1000, peers: 10, verified: [], variants: [] };
+  const large = { documentBytes: 9 * 1024 * 1024, peers: 1000, verified: [], variants: [] };
   const none = configurator.forecast(small);
   assert.equal(none.reason, null);
   assert.equal(none.after, none.before);
@@ -104,4 +104,28 @@ test("a forecast says what growing would do, and does nothing", async () => {
     forecast.after.map(({ text }) => text),
   );
   assert.equal(configurator.forecast(large).reason, null, "it is wanted already");
+});
+
+test("a variant of a profile is a reload when it comes, none when it goes or comes back", async () => {
+  const { configurator, steps } = world();
+  await configurator.running(null);
+  const rest = { base: "http", buffering: null, requestBuffering: null, bufferKb: null };
+  const size = (...names: readonly string[]): Parameters<Configurator["grow"]>[0] => ({
+    documentBytes: 1000,
+    peers: 10,
+    verified: [],
+    variants: names.map((name) => ({ name, bodyKbMax: 0, ...rest })),
+  });
+  await configurator.grow(size("a"));
+  configurator.applied(11);
+  assert.equal(steps.at(-1)?.reason, "variants changed");
+  for (const names of [["a"], [], ["a"]]) await configurator.grow(size(...names));
+  assert.equal(steps.length, 1);
+  await configurator.grow(size("b"));
+  assert.equal(steps.length, 2);
+  configurator.applied(12);
+  await configurator.want({ ...wish, clientMaxBodyMb: 9 });
+  assert.equal(steps.at(-1)?.reason, "clientMaxBodyMb changed");
+  const last = steps.at(-1);
+  assert.match((last?.kind === "configure" ? last.files[0]?.text : "") ?? "", /"name":"a".*"name":"b"/);
 });

@@ -72,6 +72,10 @@ const annotations = fc.constantFrom(
     "nginx.ingress.kubernetes.io/proxy-ssl-secret": "cert2",
   },
   { "nginx.ingress.kubernetes.io/canary": "true" },
+  { "nginx.ingress.kubernetes.io/custom-headers": "settings" },
+  { "nginx.ingress.kubernetes.io/from-to-www-redirect": "true" },
+  { "nginx.ingress.kubernetes.io/proxy-body-size": "8m" },
+  { "nginx.ingress.kubernetes.io/proxy-body-size": "0", "nginx.ingress.kubernetes.io/proxy-buffering": "on" },
   { [CLASS_ANNOTATION]: "mine" },
 );
 const position = fc
@@ -168,6 +172,7 @@ const anyConfigMap = fc
     { "force-ssl-redirect": "true" },
     { "block-cidrs": "10.0.0.1" },
     { "whitelist-source-range": "::/0" },
+    { "X-One": "1", "bad name": "2" },
   )
   .map((data): KubernetesObject => configMap("a/settings", data));
 const anyNode = fc
@@ -320,6 +325,7 @@ test("documents of dirty keys are those of a full build, and each that changed i
           const now = texts(builder);
           assert.deepEqual(sorted(now), sorted(texts(full)));
           assert.deepEqual(builder.verified, full.verified);
+          assert.deepEqual(builder.variants, full.variants);
           assert.deepEqual(sorted(builder.owners()), sorted(full.owners()));
           const changed = [...new Set([...before.keys(), ...now.keys()])].filter(
             (id) => before.get(id) !== now.get(id),
