@@ -102,6 +102,8 @@ export interface ExplainReport {
 export interface ExplainLive {
   /** Empty: they agree. */
   readonly differences: readonly ExplainDifference[];
+  /** Peers that get no requests for a while, for they failed. An older agent says nothing. */
+  readonly ejected?: readonly string[];
 }
 export interface ExplainDifference {
   /** "host", "route", "action", "status", "target", "location" or "peers". */

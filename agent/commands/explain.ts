@@ -63,10 +63,12 @@ export function explainLines(report: ExplainReport, now: number): readonly strin
 
 function liveLines(live: ExplainLive | null): readonly string[] {
   if (live === null) return [];
-  if (live.differences.length === 0) return ["nginx agrees"];
+  const { ejected = [] } = live;
+  const out = ejected.length === 0 ? [] : [clean(`ejected for now, for they failed: ${ejected.join(" ")}`)];
+  if (live.differences.length === 0) return ["nginx agrees", ...out];
   const rows = live.differences.map(({ what, model, nginx }) => [what, model, nginx]);
   const hints = new Set(live.differences.map(({ hint }) => clean(hint)));
-  return ["", ...table([["DIFFERS", "MODEL", "NGINX"], ...rows]), ...hints];
+  return ["", ...table([["DIFFERS", "MODEL", "NGINX"], ...rows]), ...hints, ...out];
 }
 
 function answerText(answer: ExplainAnswer): string {

@@ -72,7 +72,8 @@ async function explainLive(edge: Edge, query: ExplainQuery): Promise<ExplainRepo
     const live = await edge.nginx.explain(asked, AbortSignal.timeout(LIVE_MS_MAX));
     const input = explainInput(edge, query);
     const differences = compareLive(input, live);
-    if (differences.length === 0 || look === LIVE_LOOKS) return { ...buildExplainReport(input), live: { differences } };
+    if (differences.length === 0 || look === LIVE_LOOKS)
+      return { ...buildExplainReport(input), live: { differences, ejected: live.ejected } };
     await delay(LIVE_AGAIN_MS);
   }
 }

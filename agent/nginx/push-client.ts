@@ -52,6 +52,7 @@ const explanationSchema = z.object({
   route: z.optional(z.string()),
   backend: z.optional(z.string()),
   peers: z.array(z.string()),
+  ejected: z.optional(z.array(z.string())),
 });
 
 const peersSchema = z.object({
@@ -79,6 +80,8 @@ export interface Explanation {
   readonly route: string | null;
   readonly backend: string | null;
   readonly peers: readonly string[];
+  /** Those of them that get no requests for a while. */
+  readonly ejected: readonly string[];
 }
 
 /** A peer that gets no requests for a while. */
@@ -183,7 +186,7 @@ export class PushClient {
     const query = Object.entries(asked).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
     const path = `/v1/explain?${query.join("&")}`;
     const answer = await this.#call({ method: "GET", path, body: null, fresh: false }, signal);
-    const { action, status, reason, host, route, backend, peers } = parseAnswer(explanationSchema, answer);
+    const { action, status, reason, host, route, backend, peers, ejected } = parseAnswer(explanationSchema, answer);
     return {
       action,
       status: status ?? null,
@@ -192,6 +195,7 @@ export class PushClient {
       route: route ?? null,
       backend: backend ?? null,
       peers,
+      ejected: ejected ?? [],
     };
   }
 

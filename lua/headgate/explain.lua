@@ -1,6 +1,7 @@
 --- What the router would do with a request. Reads, changes nothing.
 
 local guards = require("headgate.guards")
+local health = require("headgate.health")
 local networks = require("headgate.networks")
 local paths = require("headgate.paths")
 local request = require("headgate.request")
@@ -51,8 +52,14 @@ function _M.explain(host, path, scheme, client)
     result.backend = backend.id
     result.uri = sent
     local current = store.get(store.backend, backend.id) or backend
+    local barred = health.barred(current)
     for i = 1, current.count do
-        result.peers[i] = current.addresses[i] .. ":" .. current.ports[i]
+        local name = current.addresses[i] .. ":" .. current.ports[i]
+        result.peers[i] = name
+        if barred and barred[i] then
+            result.ejected = result.ejected or {}
+            result.ejected[#result.ejected + 1] = name
+        end
     end
     return result
 end

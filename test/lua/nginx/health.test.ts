@@ -171,6 +171,16 @@ describe("passive health", () => {
     assert.match(nginx.errorLog(), /is ejected for 60\.0 s: status 503/);
   });
 
+  test("failures of what is not sent twice count too", async () => {
+    await using nginx = await start({ "health.backOffS": 60 }, 1);
+    await using a = await breakable("a");
+    await using b = await breakable("b");
+    const site = new Site(nginx);
+    await site.put([a.peer, b.peer]);
+    a.broken = true;
+    assert.deepEqual(await site.tally(20, "POST"), { 502: 3, b: 17 });
+  });
+
   test("a peer whose answers do not come is out: 504", async () => {
     await using nginx = await start({ "health.backOffS": 60 }, 1);
     await using silent = await RawBackend.start(() => {});
@@ -313,6 +323,11 @@ describe("passive health", () => {
     const states = new Map(whole.peers.map(({ address, state }) => [address, state]));
     assert.deepEqual([states.size, states.get(a.peer), states.get(b.peer)], [2, "ejected", "well"]);
     assert.equal((await nginx.push.call("GET", "/v1/peers/test/none/80")).status, 404);
+    const { ejected: named } = await nginx.push.json<{ readonly ejected: readonly string[] }>(
+      "GET",
+      "/v1/explain?host=web.test&path=/",
+    );
+    assert.deepEqual(named, [a.peer]);
     // As the agent reads it.
     const client = new PushClient(nginx.pushSocket);
     const ejected = await client.ejected(AbortSignal.timeout(5000));
