@@ -70,6 +70,9 @@ end
 
 -- Those that were tried and those that are out; but for `free`.
 local function joined(backend, tried, mask, free)
+    if not tried and not free then
+        return mask
+    end
     local barred = {}
     for index = 1, backend.count do
         barred[index] = index ~= free and (mask[index] or tried and tried[index]) or nil

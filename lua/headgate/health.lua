@@ -16,6 +16,7 @@ local peer_records = require("headgate.peer_records")
 local store = require("headgate.store")
 
 local format = string.format
+local sort = table.sort
 local ipairs, next, pairs = ipairs, next, pairs
 local ngx = ngx
 local now = ngx.now
@@ -44,6 +45,7 @@ local ejections = {}
 ---@field mask table<integer, boolean>? peers that get no requests; nil: all do
 ---@field is_out table<integer, boolean> peers that are ejected, also where all are used
 ---@field out integer how many
+---@field queue table[] those that requests may try, as `index` and `record`, by when they are due
 
 --- init_by_lua: takes the rules.
 ---@param settings headgate.health_rules?
@@ -60,26 +62,45 @@ local function renew_returned(backend, before, is_out)
     end
 end
 
+local function is_due_before(a, b)
+    return a.record.until_s < b.record.until_s
+end
+
+-- Counts of peers that are there and used: one that comes back begins anew.
+local function keep_counts(backend, is_out)
+    local counts = counts_of[backend.id]
+    if not counts then
+        return
+    end
+    local kept = {}
+    for index = 1, backend.count do
+        local name = name_of(backend, index)
+        kept[name] = not is_out[index] and counts[name] or nil
+    end
+    counts_of[backend.id] = kept
+end
+
 local function build(backend, text, said)
     local failing = checked_peers.by_name(said)
     local records = peer_records.decode(text)
-    local counts = counts_of[backend.id]
-    local is_out, out = {}, 0
+    local is_out, out, queue = {}, 0, {}
     for index = 1, backend.count do
         local name = name_of(backend, index)
         local record = records[name]
         if failing[name] or (record and record.out) then
             is_out[index] = true
             out = out + 1
-            if counts then
-                -- When it comes back, it begins anew.
-                counts[name] = nil
+            -- Whether one that fails its checks is well again, the next checks say.
+            if not failing[name] then
+                queue[#queue + 1] = { index = index, record = record }
             end
         end
     end
+    sort(queue, is_due_before)
+    keep_counts(backend, is_out)
     renew_returned(backend, backend.health, is_out)
     backend.health = {
-        text = text, records = records, is_out = is_out, out = out,
+        text = text, records = records, is_out = is_out, out = out, queue = queue,
         said = said, failing = failing,
         mask = out > 0 and not outliers.panics(out, backend.count, rules) and is_out or nil,
     }
@@ -126,14 +147,13 @@ end
 function _M.claim(backend, safe)
     local at = now()
     local health = backend.health
-    for index in pairs(health.mask) do
-        local record = health.records[name_of(backend, index)]
-        -- Whether one that fails its checks is well again, the next checks say.
-        if record and record.out and not health.failing[name_of(backend, index)]
-            and outliers.is_due(record, rules, at, safe)
-            and dict:safe_add(claim_key(backend, index), ngx.worker.pid(), limits.probe_s_max)
-        then
-            return index
+    for _, each in ipairs(health.queue) do
+        if not outliers.is_due(each.record, rules, at, safe) then
+            return nil
+        end
+        local key = claim_key(backend, each.index)
+        if dict:safe_add(key, ngx.worker.pid(), limits.probe_s_max) then
+            return each.index
         end
     end
 end
