@@ -8,12 +8,10 @@
 
 local checked_peers = require("headgate.checked_peers")
 local failure = require("headgate.failure")
-local loads = require("headgate.loads")
 local limits = require("headgate.limits")
 local outliers = require("headgate.outliers")
 local peers = require("headgate.peers")
 local peer_records = require("headgate.peer_records")
-local store = require("headgate.store")
 
 local format = string.format
 local sort = table.sort
@@ -338,73 +336,10 @@ function _M.flush(add)
     end
 end
 
---- The ids of the backends with peers that are, or of late were, out. Sorted.
----@return string[]
-function _M.troubled()
-    local ids = rules.enabled and peer_records.ids() or {}
-    local there = {}
-    for _, id in ipairs(ids) do
-        there[id] = true
-    end
-    for _, id in ipairs(checked_peers.ids()) do
-        if not there[id] then
-            ids[#ids + 1] = id
-        end
-    end
-    table.sort(ids)
-    return ids
-end
-
---- How many peers of a backend are ejected.
----@param id string
----@return integer
-function _M.ejected(id)
-    local backend = store.get(store.backend, id)
-    if not backend or backend.broken then
-        return 0
-    end
-    _M.look(backend)
-    return backend.health and backend.health.out or 0
-end
-
----@class headgate.peer_health
----@field address string with port
----@field state string "well" or "ejected"
----@field record headgate.peer_record? nil: nothing is said of it
----@field in_flight integer? where it is counted: of all workers for least connections, else of this
-
-local function record_of(health, name)
-    local failing = health and health.failing[name]
-    if failing then
-        return { out = true, since = failing.since, cause = "check: " .. failing.cause }
-    end
-    return health and health.records[name]
-end
-
---- What is known of a backend's peers.
----@param id string
----@return headgate.peer_health[]? peers nil: no such backend
----@return boolean panic so many are out that all are used
-function _M.peers(id)
-    local backend = store.get(store.backend, id)
-    if not backend or backend.broken then
-        return nil, false
-    end
-    _M.look(backend)
-    local health = backend.health
-    local found = {}
-    for index, name in ipairs(peers.names_of(backend)) do
-        local record = record_of(health, name)
-        local states = backend.states
-        found[index] = {
-            address = name,
-            state = record and record.out and "ejected" or "well",
-            record = record,
-            in_flight = backend.load and loads.read(backend.load, index)
-                or states and states.states[index].in_flight,
-        }
-    end
-    return found, health ~= nil and health.out > 0 and not health.mask
+--- Whether peers are ejected at all.
+---@return boolean
+function _M.is_on()
+    return rules.enabled
 end
 
 return _M

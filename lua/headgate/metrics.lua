@@ -4,6 +4,7 @@ local balance = require("headgate.balance")
 local contexts = require("headgate.contexts")
 local health = require("headgate.health")
 local limits = require("headgate.limits")
+local peer_report = require("headgate.peer_report")
 local series = require("headgate.series")
 local store = require("headgate.store")
 
@@ -160,9 +161,9 @@ local function by_backend(out)
     end
     out[#out + 1] = "# HELP headgate_peers_ejected Peers of a Service that are ejected now."
     out[#out + 1] = "# TYPE headgate_peers_ejected gauge"
-    for _, id in ipairs(health.troubled()) do
+    for _, id in ipairs(peer_report.troubled_ids()) do
         out[#out + 1] = format("headgate_peers_ejected{%s} %d", backend_labels(id),
-            health.ejected(id))
+            peer_report.ejected(id))
     end
 end
 
