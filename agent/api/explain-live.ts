@@ -36,7 +36,7 @@ export function compareLive(input: ExplainInput, live: LiveAnswer): readonly Exp
   if (match.outcome.kind === "route") compare("route", match.outcome.route.key, live.route, ON_ITS_WAY);
   if (status === 200 && live.action === "proxy") {
     const key = match.outcome.kind === "route" ? match.outcome.route.backend : null;
-    compare("target", key, live.backend, ON_ITS_WAY);
+    compare("target", decision.instead ?? key, live.backend, ON_ITS_WAY);
     compare("peers", modelPeers(decision, input), sorted(live.peers), PEERS);
   }
   return differences;
@@ -58,8 +58,8 @@ function answerText(status: number): string {
   return status >= 300 && status < 400 ? `redirect ${status}` : `answer ${status}`;
 }
 
-function modelPeers({ match }: Decision, { model }: ExplainInput): string {
-  const key = match.outcome.kind === "route" ? (match.outcome.route.backend ?? "") : "";
+function modelPeers({ match, instead }: Decision, { model }: ExplainInput): string {
+  const key = instead ?? (match.outcome.kind === "route" ? (match.outcome.route.backend ?? "") : "");
   return sorted((backendOf(model, key)?.peers ?? []).map(peerText));
 }
 

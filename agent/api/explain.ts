@@ -77,9 +77,9 @@ function pathStep({ match }: Decision): readonly ExplainStep[] {
   return [{ step: "path", value, why: `${refText(route.ingress)}: ${reasons[by]}` }];
 }
 
-function targetStep({ match, rewritten }: Decision, model: EdgeModel): readonly ExplainStep[] {
+function targetStep({ match, rewritten, instead }: Decision, model: EdgeModel): readonly ExplainStep[] {
   if (match.outcome.kind === "refuse" || match.outcome.route.backend === null) return [];
-  const key = match.outcome.route.backend;
+  const key = instead ?? match.outcome.route.backend;
   const backend = backendOf(model, key);
   const left = [
     backend === undefined || backend.notReady === 0 ? "" : `${backend.notReady} not ready`,
@@ -87,6 +87,7 @@ function targetStep({ match, rewritten }: Decision, model: EdgeModel): readonly 
   ].filter((part) => part !== "");
   const peers = backend === undefined || backend.peers.length === 0 ? "no peer" : `${backend.peers.length} ready`;
   const target: ExplainStep = { step: "target", value: serviceText(key), why: [peers, ...left].join(", ") };
+  if (instead !== null) return [{ ...target, why: `${target.why}; ${match.outcome.route.backend} has no peer` }];
   return rewritten === null ? [target] : [{ step: "rewrite", value: rewritten, why: "rewrite-target" }, target];
 }
 
@@ -95,7 +96,7 @@ function candidate({ ingress, host, path, matchType, lost }: Candidate): Explain
 }
 
 function answerOf(decision: Decision, { httpsPort, model }: ExplainInput, target: string): ExplainAnswer {
-  const { match, status, reason, location } = decision;
+  const { match, status, reason, location, instead } = decision;
   const { outcome } = match;
   if (location === "https") {
     const port = httpsPort === 443 ? "" : `:${httpsPort}`;
@@ -103,7 +104,7 @@ function answerOf(decision: Decision, { httpsPort, model }: ExplainInput, target
   }
   if (location !== null) return { kind: "redirect", status, location };
   if (status !== 200 || outcome.kind === "refuse") return { kind: "refuse", status, reason };
-  const key = outcome.route.backend ?? "";
+  const key = instead ?? outcome.route.backend ?? "";
   return { kind: "proxy", service: serviceText(key), peers: (backendOf(model, key)?.peers ?? []).map(peerText) };
 }
 

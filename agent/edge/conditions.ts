@@ -183,8 +183,8 @@ export function tellVariantsFull(health: HealthRegistry, { wanted, most }: Full)
     code: "variants-full",
     subject: "",
     severity: "warning",
-    message: `routes ask for ${wanted} different sets of sizes and buffers, more than ${most}: some are served with those of the configuration`,
-    hint: "Use the same proxy-body-size, proxy-buffer-size, proxy-buffering and proxy-request-buffering on more Ingresses.",
+    message: `routes ask for ${wanted} different sets of sizes, buffers and intercepted errors, more than ${most}: some are served as the configuration has it`,
+    hint: "Use the same proxy-body-size, proxy-buffer-size, proxy-buffering, proxy-request-buffering and custom-http-errors on more Ingresses.",
   });
 }
 

@@ -21,6 +21,7 @@ import { balanceOfService } from "./ingress/balance.ts";
 import { type Claim, type Claims, claimsOf } from "./ingress/claims.ts";
 import { closeRoutes, type Closings } from "./ingress/closings.ts";
 import { classSettingsOf } from "./ingress/class-settings.ts";
+import { errorsService, resolveErrors } from "./ingress/route-errors.ts";
 import { resolveHeaders } from "./ingress/route-headers.ts";
 import type { Policy } from "./ingress/policy.ts";
 import { NO_TIMES } from "./ingress/times.ts";
@@ -158,7 +159,14 @@ function routeOf(draft: Draft, claims: Claims, written: Claim): MadeRoute {
     backend.kind === "service" ? input.service(`${ingress.meta.namespace}/${backend.service}`) : undefined;
   const named = policy.headers.configMap;
   const configMap = named === null ? undefined : input.configMap(named);
-  const origin = { settings, service, configMap, classPolicy: ofClass.policy, regex };
+  const origin = {
+    settings,
+    service,
+    errorsService: errorsService(input, claims),
+    configMap,
+    classPolicy: ofClass.policy,
+    regex,
+  };
   const open = ofClass.closed === null && draft.closings(ingress) === null && policy.upstreamTls === null;
   const known = open ? recallRoute(written, origin) : undefined;
   if (known !== undefined) return known;
@@ -250,7 +258,11 @@ function makeRoute(draft: Draft, claims: Claims, claim: Claim, { slot, filters }
     backend: backend.key,
     closed: backend.closed ?? draft.closings(ingress) ?? ofClass.closed ?? tls.closed,
     sslRedirect: sslRedirect(draft.settings, policy, ofClass.policy),
-    filters: [...withDefaultAccess(filters, ofClass.policy), ...resolveHeaders(draft, claims, filters)],
+    filters: [
+      ...withDefaultAccess(filters, ofClass.policy),
+      ...resolveHeaders(draft, claims, filters),
+      ...resolveErrors(draft, claims, backend.key),
+    ],
     protocol,
     upstreamTls: tls.upstreamTls,
     times: policy.times,

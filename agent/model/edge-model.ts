@@ -89,6 +89,17 @@ export type Filter =
       readonly credentials: boolean;
       readonly maxAgeS: number;
     }
+  /**
+   * The default backend answers these errors: those of nginx, and with `intercept` those of the backend; and requests
+   * for a Service without peers. `port`: of the route's own Service, for the default backend to know.
+   */
+  | {
+      readonly kind: "errors";
+      readonly codes: readonly number[];
+      readonly intercept: boolean;
+      readonly backend: BackendKey;
+      readonly port: string;
+    }
   /** Backends are told of the part of the path that the rewrite took away: text, with $1 to $9 from its match. */
   | { readonly kind: "forwarded_prefix"; readonly value: string }
   /** Headers that requests are sent with, or answers go out with. */

@@ -2,7 +2,7 @@
 // request.lua give; test/routing has the cases that hold both to it.
 
 import { type ObjectRef, refText } from "../objects/objects.ts";
-import type { BuiltHost, EdgeModel, Host, MatchType, Route, RouteKey } from "./edge-model.ts";
+import type { Backend, BackendKey, BuiltHost, EdgeModel, Host, MatchType, Route, RouteKey } from "./edge-model.ts";
 import { expressionMatches } from "./expressions.ts";
 import { isAllowed, redirectLocation, rewrittenPath } from "./filters.ts";
 import { ANY_HOST, requestHost, wildcardOf } from "./hosts.ts";
@@ -110,6 +110,8 @@ export interface Decision {
   readonly location: string | null;
   /** The path that the backend is asked for, decoded, where a filter changes it; else null. */
   readonly rewritten: string | null;
+  /** The default backend, where it answers in place of one without peers; else null. */
+  readonly instead: BackendKey | null;
 }
 
 /** The whole decision: match, closed routes, guards, the redirect to https, other redirects, peers. */
@@ -125,6 +127,7 @@ export function decideRequest(
     reason,
     location,
     rewritten: null,
+    instead: null,
   });
   const { outcome, host, path } = match;
   if (outcome.kind === "refuse") return answer(outcome.status, outcome.reason);
@@ -144,12 +147,19 @@ export function decideRequest(
   }
   const appRoot = route.filters.find((filter) => filter.kind === "app_root");
   if (appRoot !== undefined && path === "/") return answer(302, "app-root", appRoot.path);
-  const [namespace = "", service = ""] = (route.backend ?? "").split("/");
-  const backends = model.backends.get(`${namespace}/${service}`)?.backends ?? [];
-  const backend = backends.find((candidate) => candidate.key === route.backend);
-  if (backend === undefined) return answer(503, "the route has no backend");
-  if (backend.peers.length === 0) return answer(503, backend.reason ?? "no peers");
+  const backend = backendOf(model, route.backend);
+  if (backend === undefined || backend.peers.length === 0) {
+    const errors = route.filters.find((filter) => filter.kind === "errors");
+    const instead = errors === undefined ? undefined : backendOf(model, errors.backend);
+    if (instead !== undefined && instead.peers.length > 0) return { ...answer(200, "no peers"), instead: instead.key };
+    return answer(503, backend === undefined ? "the route has no backend" : (backend.reason ?? "no peers"));
+  }
   return { ...answer(200, ""), rewritten: rewrittenPath(route.filters, path) };
+}
+
+function backendOf({ backends }: EdgeModel, key: BackendKey | null): Backend | undefined {
+  const [namespace = "", service = ""] = (key ?? "").split("/");
+  return backends.get(`${namespace}/${service}`)?.backends.find((candidate) => candidate.key === key);
 }
 
 /** The server name (exact, else wildcard) that a host's handshakes get, or null where only the default is left. */

@@ -24,6 +24,8 @@ export interface MadeRoute {
 export interface RouteOrigin {
   readonly settings: ModelSettings;
   readonly service: Service | undefined;
+  /** That answers its errors. */
+  readonly errorsService: Service | undefined;
   /** With headers of its answers. */
   readonly configMap: ConfigMap | undefined;
   /** Of the class of its Ingress. */
@@ -42,6 +44,7 @@ export function recallRoute(claim: Claim, now: RouteOrigin): MadeRoute | undefin
   const same =
     origin.service === now.service &&
     origin.configMap === now.configMap &&
+    origin.errorsService === now.errorsService &&
     origin.regex === now.regex &&
     origin.classPolicy === now.classPolicy &&
     origin.settings === now.settings;

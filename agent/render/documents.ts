@@ -41,9 +41,11 @@ export interface RouteValue {
 }
 type Cors = Extract<Filter, { kind: "cors" }>;
 type Transfer = Extract<Filter, { kind: "transfer" }>;
+type Errors = Extract<Filter, { kind: "errors" }>;
 /** What a route does, by document; docs/dataplane-api.md says how. */
 export type FilterValue =
-  | Exclude<Filter, Cors | Transfer>
+  | Exclude<Filter, Cors | Errors | Transfer>
+  | Omit<Errors, "intercept">
   /** The longest body that says its length. */
   | { readonly kind: "body_limit"; readonly bytes: number }
   /** The profile in place of the route's own, where the configuration has it. */
@@ -187,10 +189,13 @@ export function profileOf({ protocol, upstreamTls }: Route): {
 
 /** The variant of its profile that a route asks for; null: none. */
 export function routeVariant(route: Route): VariantProfile | null {
-  if (route.filters.length === 0) return null;
-  const transfer = route.filters.find((filter) => filter.kind === "transfer");
-  if (transfer === undefined) return null;
-  return variantOf(profileOf(route).name, route.protocol !== "http" && route.protocol !== "https", transfer);
+  const { filters, protocol } = route;
+  if (filters.length === 0) return null;
+  const transfer = filters.find((filter) => filter.kind === "transfer") ?? null;
+  const errors = filters.find((filter) => filter.kind === "errors");
+  const intercept = errors?.intercept === true && errors.codes.length > 0 ? errors.codes : null;
+  if (transfer === null && intercept === null) return null;
+  return variantOf(profileOf(route).name, protocol !== "http" && protocol !== "https", { transfer, intercept });
 }
 
 function filtersOf(route: Route, { loadBalance }: RouteDefaults): readonly FilterValue[] {
@@ -214,6 +219,10 @@ function transferFilters(route: Route): readonly FilterValue[] {
 }
 
 function filterValue(filter: Exclude<Filter, Transfer>): FilterValue {
+  if (filter.kind === "errors") {
+    const { intercept: _, ...told } = filter;
+    return told;
+  }
   if (filter.kind !== "cors") return filter;
   const { maxAgeS, ...same } = filter;
   return { ...same, max_age_s: maxAgeS };

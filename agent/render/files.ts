@@ -92,6 +92,8 @@ interface ProfileContext {
   readonly verifyDepth: number;
   /** The upstream block; null: one of those that plain HTTP is spread over. */
   readonly upstream: string | null;
+  /** Of default backends: for a request whose backend is not there, or for an error; null: of all others. */
+  readonly fallback: "request" | "error" | null;
   /** What a variant has otherwise; null: nothing. */
   readonly variant: VariantProfile | null;
 }
@@ -107,6 +109,15 @@ const STATIC_PROFILES: readonly ProfileContext[] = [
   profile("grpcs-named", { kind: "grpc", tls: true, named: true }),
 ];
 
+/** Not for routes to name. */
+const FALLBACK_PROFILES: readonly ProfileContext[] = [
+  profile("default-backend", { upstream: null, fallback: "request" }),
+  profile("errors", { upstream: null, fallback: "error" }),
+];
+
+/** Errors that nginx makes itself in a profile, and has words for. */
+const OWN_ERRORS: readonly number[] = [403, 404, 413, 500, 502, 503, 504];
+
 function profile(name: string, more: Partial<ProfileContext>): ProfileContext {
   return {
     name,
@@ -116,6 +127,7 @@ function profile(name: string, more: Partial<ProfileContext>): ProfileContext {
     trusted: null,
     verifyDepth: 1,
     upstream: `${name}-headgate`,
+    fallback: null,
     variant: null,
     ...more,
   };
@@ -171,7 +183,7 @@ export function renderNginxFiles(view: NginxView, templates: TemplateEngine): re
   };
   return [
     { path: "nginx.conf", text: templates.render("nginx.conf.njk", context) },
-    ...profiles.map((each) => ({
+    ...[...profiles, ...FALLBACK_PROFILES].map((each) => ({
       path: `profiles/${each.name}.conf`,
       text: templates.render("profile.conf.njk", {
         ...context,
@@ -194,7 +206,7 @@ function variantProfile(variant: VariantProfile, bases: readonly ProfileContext[
   return base === undefined ? [] : [{ ...base, name: variant.name, variant }];
 }
 
-/** What stands in the file of a profile about bodies; null: nothing, nginx's own or the server's holds. */
+/** What stands in the file of a profile about bodies and errors; null: nothing, nginx's own or the server's holds. */
 function transferOf(
   { kind, variant }: ProfileContext,
   { buffering, bufferKb, requestBuffering }: ProxyTraffic,
@@ -206,6 +218,9 @@ function transferOf(
     requestBuffering: variant?.requestBuffering ?? requestBuffering,
     bufferKb: kb,
     busyBuffersKb: kb === null ? null : kb * 2,
+    // A page for an error intercepts it: there is none for those that are the backend's to say.
+    intercepts: (variant?.intercept ?? null) !== null,
+    errorCodes: variant?.intercept ?? OWN_ERRORS,
   };
 }
 

@@ -2,6 +2,7 @@
 // so equal wishes are one variant, and no text of a tenant is part of a name. They are wishes and no needs: where the
 // configuration that runs has not got one, its profile serves.
 
+import { shortHash } from "../lib/hash.ts";
 import type { Filter } from "../model/edge-model.ts";
 
 /** A profile with sizes of its own. */
@@ -14,6 +15,8 @@ export interface VariantProfile {
   readonly buffering: boolean | null;
   readonly requestBuffering: boolean | null;
   readonly bufferKb: number | null;
+  /** Errors of backends that are not passed on, sorted; null: none. */
+  readonly intercept: readonly number[] | null;
 }
 
 const MB = 1024;
@@ -31,10 +34,22 @@ const BODY_KB: readonly number[] = [
   ...[1, 2, 3, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100, 200, 500, 1000].map((gb) => gb * GB),
 ];
 
-type Transfer = Extract<Filter, { kind: "transfer" }>;
+type Transfer = Omit<Extract<Filter, { kind: "transfer" }>, "kind">;
+const NO_TRANSFER: Transfer = { bodyBytesMax: null, buffering: null, requestBuffering: null, bufferKb: null };
 
-/** The variant of a profile that bodies go through as a route says; null: the profile itself. */
-export function variantOf(base: string, grpc: boolean, transfer: Transfer): VariantProfile | null {
+/** What a route asks of its profile. */
+export interface VariantWish {
+  readonly transfer: Transfer | null;
+  readonly intercept: readonly number[] | null;
+}
+
+/** The variant of a profile that serves as a route says; null: the profile itself. */
+export function variantOf(
+  base: string,
+  grpc: boolean,
+  { transfer: said, intercept }: VariantWish,
+): VariantProfile | null {
+  const transfer = said ?? NO_TRANSFER;
   const { bodyBytesMax, bufferKb } = transfer;
   const bodyKbMax = bodyBytesMax === null || bodyBytesMax === 0 ? bodyBytesMax : bodyClass(bodyBytesMax);
   // nginx has no such directives for gRPC: nothing is buffered there.
@@ -45,9 +60,10 @@ export function variantOf(base: string, grpc: boolean, transfer: Transfer): Vari
     ...(buffering === null ? [] : [`o${Number(buffering)}`]),
     ...(requestBuffering === null ? [] : [`r${Number(requestBuffering)}`]),
     ...(bufferKb === null ? [] : [`h${bufferKb}`]),
+    ...(intercept === null ? [] : [`e${shortHash(intercept.join())}`]),
   ];
   if (parts.length === 0) return null;
-  return { name: [base, ...parts].join("-"), base, bodyKbMax, buffering, requestBuffering, bufferKb };
+  return { name: [base, ...parts].join("-"), base, bodyKbMax, buffering, requestBuffering, bufferKb, intercept };
 }
 
 function bodyClass(bytes: number): number {

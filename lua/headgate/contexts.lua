@@ -8,6 +8,7 @@ local ffi = require("ffi")
 local get_request = require("resty.core.base").get_request
 
 local cast, tonumber = ffi.cast, tonumber
+local ngx = ngx
 
 local held = {}
 
@@ -21,6 +22,16 @@ end
 ---@param ctx table
 function _M.keep(ctx)
     held[key()] = ctx
+end
+
+--- Gives back what was kept, and makes it ngx.ctx again: for the location of an error page.
+---@return table? ctx
+function _M.recall()
+    local ctx = held[key()]
+    if ctx then
+        ngx.ctx = ctx
+    end
+    return ctx
 end
 
 --- Gives back what was kept, and forgets it.

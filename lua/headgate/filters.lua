@@ -6,6 +6,7 @@ local app_root = require("headgate.filters.app_root")
 local balance = require("headgate.filters.balance")
 local checks = require("headgate.checks")
 local cors = require("headgate.filters.cors")
+local errors = require("headgate.filters.errors")
 local guards = require("headgate.guards")
 local headers = require("headgate.filters.headers")
 local limits = require("headgate.limits")
@@ -25,6 +26,7 @@ local check_list = checks.list(checks.by_kind({
         bytes = checks.integer(1, limits.body_bytes_limit_max),
     }),
     cors = cors.check,
+    errors = errors.check,
     forwarded_prefix = rewrite.check_forwarded_prefix,
     redirect = redirect.check,
     request_headers = headers.check_of("request_headers"),
@@ -48,7 +50,7 @@ local check_list = checks.list(checks.by_kind({
 -- What fills one place: of two filters in it one would be skipped.
 local place = {
     app_root = "app_root", balance = "balance", cors = "cors",
-    forwarded_prefix = "forwarded_prefix", redirect = "redirect",
+    errors = "errors", forwarded_prefix = "forwarded_prefix", redirect = "redirect",
     request_headers = "request_headers", response_headers = "response_headers",
     rewrite = "rewrite", strip = "rewrite", upstream_host = "upstream_host",
     upstream_tls_name = "tls_name", body_limit = "body_limit", variant = "variant",
@@ -80,6 +82,7 @@ end
 ---@field app_root string? a Location
 ---@field balance headgate.balance?
 ---@field cors headgate.cors?
+---@field errors headgate.errors?
 ---@field forwarded_prefix (string|integer)[]? text and captures of the rewrite
 ---@field redirect headgate.redirect?
 ---@field request_headers headgate.headers?
@@ -109,6 +112,8 @@ function _M.compile(list, regex)
             filters.balance = balance.new(value)
         elseif value.kind == "cors" then
             filters.cors = cors.new(value)
+        elseif value.kind == "errors" then
+            filters.errors = errors.new(value)
         elseif value.kind == "forwarded_prefix" then
             filters.forwarded_prefix = rewrite.parts_of(value.value)
         elseif value.kind == "redirect" then

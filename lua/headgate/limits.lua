@@ -27,6 +27,7 @@ local _M = {
     cors_max_age_s_max = 100000000,
     hash_parts_max = 32,
     redirect_parts_max = 32,
+    error_codes_max = 200,
     headers_max = 64,
     body_bytes_limit_max = 1125899906842624,
     header_name_bytes_max = 128,

@@ -1,5 +1,6 @@
 --- What a request is sent with: its path, and what the filters of its route say of its headers.
 
+local contexts = require("headgate.contexts")
 local headers = require("headgate.filters.headers")
 local paths = require("headgate.paths")
 local rewrite = require("headgate.filters.rewrite")
@@ -66,6 +67,11 @@ function _M.equip(ctx, filters, path)
         headers.apply(filters.request_headers, var, put)
     end
     ctx.headers = filters.response_headers
+    if filters.errors then
+        ctx.errors = filters.errors
+        -- Its body may be too long, and then no peer is ever chosen.
+        contexts.keep(ctx)
+    end
 end
 
 return _M

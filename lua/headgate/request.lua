@@ -3,6 +3,7 @@
 -- client that asks for a profile's own path is routed like any other.
 
 local cors = require("headgate.filters.cors")
+local fallback = require("headgate.fallback")
 local guards = require("headgate.guards")
 local https = require("headgate.https")
 local networks = require("headgate.networks")
@@ -177,10 +178,14 @@ end
 -- The backend of a route and the URI that it is sent.
 local function onward(route, path, uri)
     local backend, status, reason = backend_of(route)
-    if not backend then
-        return nil, status, reason, route
-    end
     local filters = route.filters
+    if not backend then
+        local instead = filters and filters.errors and fallback.backend(filters.errors, get)
+        if not instead then
+            return nil, status, reason, route
+        end
+        return route, uri, instead, status
+    end
     if filters and filters.rewrite then
         uri, status, reason = rewrite.apply(filters.rewrite, path, uri)
         if not uri then
@@ -198,7 +203,8 @@ end
 ---@return table? route
 ---@return integer|string status_or_uri with a route the URI to be sent, else the status
 ---@return table|string backend_or_reason with a route its backend, else why, or where to for 30x
----@return table? refused without a route: the one that was chosen
+---@return table|integer? refused without a route: the one that was chosen; with one: the backend is
+---  the default one, for this error
 ---@return table<string, string>? headers without a route: of the answer
 function _M.decide(name, path, uri, as)
     seen = changes()
@@ -331,6 +337,9 @@ local function handle(ctx)
     ctx.at = now()
     if _M.access_log then
         var.hg_route = route.label
+    end
+    if refused then
+        return fallback.turn(ctx, route.filters.errors, backend, refused, sent)
     end
     if route.grpc then
         outgoing.set_grpc_path(path, uri, sent)

@@ -28,11 +28,11 @@ function yaml(...objects: readonly KubeObject[]): string {
 }
 
 /** An Ingress for a host with annotations under ingress-nginx's prefix. */
-function annotated(host: string, annotations: Readonly<Record<string, string>>): KubeObject {
+function annotated(host: string, annotations: Readonly<Record<string, string>>, to = "web"): KubeObject {
   const named = Object.entries(annotations).map(([name, value]) => [`nginx.ingress.kubernetes.io/${name}`, value]);
   const name = host.split(".")[0] ?? "";
   const pairs = Object.fromEntries(named) as Record<string, string>; // pairs of strings
-  return ingress({ name, host, paths: [{ path: "/", service: "web" }], annotations: pairs });
+  return ingress({ name, host, paths: [{ path: "/", service: to }], annotations: pairs });
 }
 
 test("an Ingress with a size of its own serves at once, and its size comes with one reload", async () => {
@@ -73,4 +73,14 @@ test("headers of a ConfigMap come with it and change with it", async () => {
   await eventually("the header is there", async () => (await header()) === "DENY");
   await edge.writeManifest("data.yaml", yaml(headers({ "X-Frame-Options": "SAMEORIGIN" })));
   await eventually("the header has changed", async () => (await header()) === "SAMEORIGIN");
+});
+
+test("a default backend answers for a Service without endpoints, and explain says so", async () => {
+  const host = "errors.example.test";
+  await edge.writeManifest("errors.yaml", yaml(annotated(host, { "default-backend": "web" }, "nobody")));
+  await eventually("the default backend answers", async () => (await edge.who({ host })) === "one");
+  assert.equal((await edge.ask({ host })).status, 200);
+  const { answer, live } = await edge.explain("GET", `http://${host}/`, "--live");
+  assert.equal(answer.kind, "proxy");
+  assert.deepEqual(live, { differences: [] });
 });

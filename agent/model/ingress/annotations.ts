@@ -39,6 +39,9 @@ const SERVED: Readonly<Record<string, AnnotationEffect>> = {
   "cors-max-age": "plain",
   "enable-cors": "plain",
   "custom-headers": "plain",
+  "custom-http-errors": "plain",
+  "default-backend": "plain",
+  "disable-proxy-intercept-errors": "plain",
   // Ours: a header that a backend relies on.
   "request-headers": "restricting",
   "response-headers": "plain",
@@ -163,7 +166,6 @@ const PLAIN: readonly (readonly [instead: string, names: string])[] = [
     `connection-proxy-header proxy-cookie-domain proxy-cookie-path proxy-redirect-from proxy-redirect-to
      http2-push-preload`,
   ],
-  ["let the application answer its own errors", "custom-http-errors default-backend disable-proxy-intercept-errors"],
   [
     "the access log is one for all hosts: set it in the configuration file (`nginx.accessLog`)",
     "enable-access-log enable-rewrite-log",

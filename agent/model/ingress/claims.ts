@@ -13,6 +13,7 @@ import { parseExpression } from "../expressions.ts";
 import { ANY_HOST, hostKey, parseHost } from "../hosts.ts";
 import { parseRulePath } from "../paths.ts";
 import { problemOf } from "../problems.ts";
+import { FIRST_PORT } from "../service-port.ts";
 import { type AnnotationRemark, type Guards, readGuards } from "./guards.ts";
 import { type Policy, readPolicy } from "./policy.ts";
 import { otherNames } from "./www.ts";
@@ -280,6 +281,10 @@ function usesOf(draft: Draft, fallback: IngressBackend | null): ReadonlyMap<stri
   };
   for (const claims of draft.paths.values()) for (const claim of claims) use(claim.backend, claim.host);
   if (fallback !== null) for (const host of draft.routed) use(fallback, host);
+  const ofErrors = draft.policy.errors?.service ?? null;
+  if (ofErrors !== null) {
+    for (const host of draft.routed) use({ kind: "service", service: ofErrors, port: FIRST_PORT }, host);
+  }
   const uses = new Map<string, ServiceUse>();
   for (const [key, usedPorts] of ports) {
     uses.set(key, { ports: sortPorts(usedPorts), hosts: [...(hosts.get(key) ?? [])].sort() });

@@ -12,6 +12,7 @@ import { type Draft, draftOf, type Entry, first, readFlag, shown } from "./annot
 import { readBalance } from "./balance.ts";
 import { readCors } from "./cors.ts";
 import type { AnnotationRemark } from "./guards.ts";
+import { type ErrorsWish, readErrors } from "./errors.ts";
 import { type HeaderWishes, readHeaders } from "./headers.ts";
 import { readRedirect } from "./redirect.ts";
 import { readTimes } from "./times.ts";
@@ -46,6 +47,8 @@ export interface Policy {
   readonly upstreamTls: UpstreamTlsWish | null;
   readonly redirect: Extract<Filter, { kind: "redirect" }> | null;
   readonly cors: Extract<Filter, { kind: "cors" }> | null;
+  /** null: errors go out as they come. */
+  readonly errors: ErrorsWish | null;
   readonly headers: HeaderWishes;
   readonly transfer: Extract<Filter, { kind: "transfer" }> | null;
   /** null: none. */
@@ -85,6 +88,7 @@ export function readPolicy(annotations: Readonly<Record<string, string>>, namesp
     upstreamTls: readUpstreamTls(draft, namespace),
     redirect: readRedirect(draft),
     cors: readCors(draft),
+    errors: readErrors(draft),
     headers: readHeaders(draft, namespace),
     transfer: readTransfer(draft),
     appRoot: readAppRoot(draft),

@@ -73,16 +73,16 @@ const asWished: NginxView = {
   brotliModule: "/usr/lib/nginx/modules/ngx_http_brotli_filter_module.so",
   verified: [{ name: "https-0a1b2c", protocol: "https", authorities: "PEM\n", verifyDepth: 2 }],
   variants: [
-    { name: "grpc-b64k-h16", base: "grpc", bodyKbMax: 64, buffering: null, requestBuffering: null, bufferKb: 16 },
+    { name: "grpc-b64k-h16", base: "grpc", bodyKbMax: 64, buffering: null, requestBuffering: null, bufferKb: 16, intercept: null },
     {
       name: "https-0a1b2c-b2g-o0-r0-h64",
       base: "https-0a1b2c",
       bodyKbMax: 2_097_152,
       buffering: false,
       requestBuffering: false,
-      bufferKb: 64,
+      bufferKb: 64, intercept: [404, 503],
     },
-    { name: "https-gone-b0", base: "https-gone", bodyKbMax: 0, buffering: null, requestBuffering: null, bufferKb: null },
+    { name: "https-gone-b0", base: "https-gone", bodyKbMax: 0, buffering: null, requestBuffering: null, bufferKb: null, intercept: null },
   ],
   traffic: buildTraffic(
     (key) =>

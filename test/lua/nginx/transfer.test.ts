@@ -20,7 +20,10 @@ function variant(change: Partial<VariantProfile>, base = "http"): VariantProfile
     ...change,
   };
   const bodyBytesMax = bodyKbMax === null ? null : bodyKbMax * KB;
-  const made = variantOf(base, base.startsWith("grpc"), { kind: "transfer", ...transfer, bodyBytesMax });
+  const made = variantOf(base, base.startsWith("grpc"), {
+    transfer: { ...transfer, bodyBytesMax },
+    intercept: null,
+  });
   assert.ok(made);
   return made;
 }

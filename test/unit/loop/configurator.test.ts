@@ -109,7 +109,7 @@ test("a forecast says what growing would do, and does nothing", async () => {
 test("a variant of a profile is a reload when it comes, none when it goes or comes back", async () => {
   const { configurator, steps } = world();
   await configurator.running(null);
-  const rest = { base: "http", buffering: null, requestBuffering: null, bufferKb: null };
+  const rest = { base: "http", buffering: null, requestBuffering: null, bufferKb: null, intercept: null };
   const size = (...names: readonly string[]): Parameters<Configurator["grow"]>[0] => ({
     documentBytes: 1000,
     peers: 10,

@@ -4,7 +4,7 @@ import { admitVariants, VARIANTS_MAX } from "../../../agent/plan/admit-variants.
 import type { VariantProfile } from "../../../agent/render/variants.ts";
 
 function variants(...names: readonly string[]): readonly VariantProfile[] {
-  const rest = { base: "http", bodyKbMax: 0, buffering: null, requestBuffering: null, bufferKb: null };
+  const rest = { base: "http", bodyKbMax: 0, buffering: null, requestBuffering: null, bufferKb: null, intercept: null };
   return names.map((name) => ({ name, ...rest }));
 }
 const named = (all: readonly VariantProfile[]): readonly string[] => all.map(({ name }) => name);

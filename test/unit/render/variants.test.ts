@@ -3,14 +3,13 @@ import { describe, test } from "node:test";
 import { variantOf } from "../../../agent/render/variants.ts";
 
 const NOTHING = {
-  kind: "transfer",
   bodyBytesMax: null,
   buffering: null,
   requestBuffering: null,
   bufferKb: null,
 } as const;
 const name = (base: string, change: object, grpc = false): string | undefined =>
-  variantOf(base, grpc, { ...NOTHING, ...change })?.name;
+  variantOf(base, grpc, { transfer: { ...NOTHING, ...change }, intercept: null })?.name;
 
 describe("variants of profiles", () => {
   test("are named by what is in them", () => {

@@ -74,6 +74,8 @@ const annotations = fc.constantFrom(
   { "nginx.ingress.kubernetes.io/canary": "true" },
   { "nginx.ingress.kubernetes.io/custom-headers": "settings" },
   { "nginx.ingress.kubernetes.io/from-to-www-redirect": "true" },
+  { "nginx.ingress.kubernetes.io/custom-http-errors": "404" },
+  { "nginx.ingress.kubernetes.io/default-backend": "web", "nginx.ingress.kubernetes.io/custom-http-errors": "404,503" },
   { "nginx.ingress.kubernetes.io/proxy-body-size": "8m" },
   { "nginx.ingress.kubernetes.io/proxy-body-size": "0", "nginx.ingress.kubernetes.io/proxy-buffering": "on" },
   { [CLASS_ANNOTATION]: "mine" },
