@@ -76,6 +76,18 @@ export type Protocol = "http" | "https" | "grpc" | "grpcs" | "h2c";
 export type Filter =
   /** 403 for a client whose address is in `deny`, or not in every list of `allow`. Canonical CIDRs, sorted. */
   | { readonly kind: "access"; readonly allow: readonly (readonly string[])[]; readonly deny: readonly string[] }
+  /**
+   * Only a client whose handshake was under the policy `policy`. `match`: a PCRE that its subject must match, "" for
+   * any; `error_page`: where others are sent, "" for 400; `pass`: the backend gets the certificate.
+   */
+  | {
+      readonly kind: "client_certificate";
+      readonly policy: string;
+      readonly verify: ClientPolicy["verify"];
+      readonly match: string;
+      readonly error_page: string;
+      readonly pass: boolean;
+    }
   /** 302 from exactly "/" to this path. */
   | { readonly kind: "app_root"; readonly path: string }
   /** Pages of these origins may read answers; a "*" in one stands for a label, alone for all. */
@@ -174,6 +186,19 @@ export interface RouteTimes {
   readonly retryTimeoutMs: number | null;
 }
 
+/** How the certificates of a host's clients are verified in the handshake: a server block of nginx. */
+export interface ClientPolicy {
+  /** Made of all that follows; no text of a tenant is in it. */
+  readonly name: string;
+  /** What nginx's ssl_verify_client says. */
+  readonly verify: "on" | "optional" | "optional_no_ca";
+  readonly depth: number;
+  /** PEM. */
+  readonly authorities: string;
+  /** PEM of revocation lists; null: there are none. */
+  readonly revocations: string | null;
+}
+
 export interface UpstreamTls {
   /** The server name that is asked for (SNI), and that a certificate must be for where it is verified. */
   readonly name: string;
@@ -266,6 +291,7 @@ export type ProblemCode =
   | "secret-invalid"
   | "certificate-name" // the certificate does not cover the host
   | "certificate-conflict" // an older Ingress names another certificate for this host
+  | "client-certificates-conflict" // the host asks for other client certificates than this Ingress
   | "certificate-expired"
   | "certificate-expiring"
   | "document-refused"; // the data plane refused it; the one before stays
@@ -276,6 +302,8 @@ export interface BuiltHost {
   readonly routes: readonly Route[];
   /** SNI names that are this host's: at most one, with the host's own name. */
   readonly serverName: ServerName | null;
+  /** How certificates of its clients are verified; absent: they are not asked for. */
+  readonly clientPolicy?: ClientPolicy;
   readonly problems: readonly Problem[];
   /** Paths that an older Ingress has already. They get no requests; `explain` names them. */
   readonly shadowed: readonly Shadowed[];

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Config } from "../config/config.ts";
 import type { CertificateFiles } from "../certificates/self-signed.ts";
 import type { NginxWish } from "../plan/plan-configuration.ts";
+import { NO_MUTUAL_TLS } from "../render/mutual-tls.ts";
 import type { NginxPaths } from "./nginx-paths.ts";
 import type { NginxFacts } from "./probe-nginx.ts";
 
@@ -50,6 +51,7 @@ export function buildNginxView(input: ViewInput): NginxWish {
     upstreamBlocks: input.upstreamBlocks,
     verified: [],
     variants: [],
+    mutualTls: NO_MUTUAL_TLS,
     listeners: listeners.addresses.flatMap((address) => [
       { address, port: listeners.httpPort, tls: false },
       { address, port: listeners.httpsPort, tls: true },

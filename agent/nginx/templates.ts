@@ -4,7 +4,7 @@
 import nunjucks from "nunjucks";
 
 import type { TemplateEngine } from "../render/files.ts";
-import { header, logFormat, lua, printable, q, tok, variable } from "../render/quote.ts";
+import { header, logFormat, lua, printable, q, serverName, tok, variable } from "../render/quote.ts";
 
 /** The engine over a folder of templates. Throws what nunjucks throws: with file, line and column. */
 export function openTemplates(directory: string): TemplateEngine {
@@ -17,6 +17,7 @@ export function openTemplates(directory: string): TemplateEngine {
   environment.addFilter("tok", tok);
   environment.addFilter("q", q);
   environment.addFilter("lua", lua);
+  environment.addFilter("serverName", serverName);
   environment.addFilter("logFormat", logFormat);
   environment.addFilter("variable", variable);
   environment.addFilter("header", header);

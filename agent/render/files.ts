@@ -1,6 +1,7 @@
 // nginx configuration files, from a view that has everything ready.
 
 import { hostPort } from "../lib/host-port.ts";
+import { type MutualTls, policyContexts, policyFiles, serverNamesHashSize } from "./mutual-tls.ts";
 import type { ClientsTraffic, ProxyTraffic, Traffic } from "./traffic.ts";
 import { sizeText, type VariantProfile } from "./variants.ts";
 
@@ -62,6 +63,7 @@ export interface NginxView {
   readonly verified: readonly VerifiedProfile[];
   /** Sorted by name. One whose profile is not there is left out. */
   readonly variants: readonly VariantProfile[];
+  readonly mutualTls: MutualTls;
   readonly listeners: readonly ListenerView[];
   /** Port that http requests are redirected to; 443 is left out of the URL. */
   readonly httpsPort: number;
@@ -180,18 +182,30 @@ export function renderNginxFiles(view: NginxView, templates: TemplateEngine): re
     believesForwarded: view.traffic.clients.forwardedHeaders,
     forwardedForVariable: `$http_${view.traffic.clients.forwardedForHeader.toLowerCase().replaceAll("-", "_")}`,
     logFormat: view.traffic.accessLog.format ?? LOG_FORMAT,
+    policies: policyContexts(view.mutualTls),
+    plainHosts: view.mutualTls.plainHosts,
+    serverNamesHashSize: serverNamesHashSize(view.mutualTls),
   };
-  return [
-    { path: "nginx.conf", text: templates.render("nginx.conf.njk", context) },
-    ...[...profiles, ...FALLBACK_PROFILES].map((each) => ({
-      path: `profiles/${each.name}.conf`,
-      text: templates.render("profile.conf.njk", {
-        ...context,
+  const render = (template: string, more: object = {}): string => templates.render(template, { ...context, ...more });
+  const profileFiles = (certified: boolean): readonly RenderedFile[] =>
+    [...profiles, ...(certified ? [] : FALLBACK_PROFILES)].map((each) => ({
+      path: `profiles/${each.name}${certified ? ".certified" : ""}.conf`,
+      text: render("profile.conf.njk", {
         profile: { ...plainUpstream(each, view), ...transferOf(each, view.traffic.proxy) },
+        certified,
       }),
-    })),
+    }));
+  return [
+    { path: "nginx.conf", text: render("nginx.conf.njk") },
+    ...profileFiles(false),
+    ...(context.policies.length === 0 ? [] : profileFiles(true)),
     ...view.verified.map(({ name, authorities }) => ({ path: authoritiesFile(name), text: authorities })),
-    { path: "servers/default.conf", text: templates.render("server.conf.njk", context) },
+    { path: "servers/default.conf", text: render("server.conf.njk", { policy: null }) },
+    ...context.policies.map((policy) => ({
+      path: `servers/${policy.name}.conf`,
+      text: render("server.conf.njk", { policy }),
+    })),
+    ...policyFiles(view.mutualTls),
   ];
 }
 

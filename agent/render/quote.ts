@@ -38,6 +38,19 @@ export function lua(value: unknown): Raw {
   return new Raw(`"${escaped(value, null)}"`);
 }
 
+const HOST_NAME = /^(\*\.)?(?=.{1,253}$)[a-z0-9-]+(\.[a-z0-9-]+)*$/;
+
+/**
+ * A host in `server_name`. A wildcard stands for one label, which nginx's own does not: it becomes an expression, of
+ * characters that mean nothing to nginx's parser between quotes.
+ */
+export function serverName(value: unknown): Raw {
+  const text = textOf(value);
+  if (!HOST_NAME.test(text)) throw new TypeError(`${JSON.stringify(text)} is no host name`);
+  if (!text.startsWith("*.")) return new Raw(`"${text}"`);
+  return new Raw(`"~^[^.]+[.]${text.slice(2).replaceAll(".", "[.]")}$"`);
+}
+
 /** A log_format of the operator's own: variables stay variables; what would end its quotes is refused. */
 export function logFormat(value: unknown): Raw {
   const text = textOf(value);

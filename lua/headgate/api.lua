@@ -68,7 +68,7 @@ local function check_use(line)
     if not ok then
         return nil, "value: cannot be compiled"
     end
-    if problem and problem ~= compile.UNKNOWN_PROFILE then
+    if problem and problem ~= compile.UNKNOWN_PROFILE and problem ~= compile.UNKNOWN_POLICY then
         return nil, problem
     end
     if line.kind == "certificate" then

@@ -12,7 +12,10 @@ local random = math.random
 
 local _M = {
     UNKNOWN_PROFILE = "profile: not in the running configuration",
+    UNKNOWN_POLICY = "filters: a policy that is not in the running configuration",
     profiles = {},
+    -- Of client certificates: name → true.
+    policies = {},
     upstreams = 1,
     -- Those of the profiles; a route that has them needs no set_timeouts.
     timeouts = { connect_ms = 5000, send_ms = 60000, read_ms = 60000 },
@@ -55,14 +58,19 @@ end
 ---@param value table
 ---@return table? route
 ---@return string? err
+---@return headgate.client_certificate? certificate what it asks for, where its policy is not known
 function _M.route(value)
-    local profile = _M.profiles[value.profile]
-    if not profile then
-        return nil, _M.UNKNOWN_PROFILE
-    end
     local prepared, err = filters.compile(value.filters, regex)
     if err then
         return nil, err
+    end
+    local profile = _M.profiles[value.profile]
+    local certificate = prepared and prepared.client_certificate
+    if certificate and not (profile and _M.policies[certificate.policy]) then
+        return nil, _M.UNKNOWN_POLICY, certificate
+    end
+    if not profile then
+        return nil, _M.UNKNOWN_PROFILE
     end
     local total = 0
     for _, choice in ipairs(value.backends) do
@@ -99,6 +107,21 @@ function _M.route(value)
         label = label,
         series = series.of(label),
     }
+end
+
+--- Whether a route goes on while the reload that its next version needs is on its way. Where that
+-- version asks for client certificates, only a route that asks for them as strictly already.
+---@param before table the route as it was
+---@param problem string? why its next version cannot be used
+---@param next_certificate headgate.client_certificate? of that version
+---@return boolean
+function _M.stands_in(before, problem, next_certificate)
+    if problem ~= _M.UNKNOWN_POLICY or not next_certificate then
+        return problem == _M.UNKNOWN_PROFILE
+    end
+    local certificate = before.filters and before.filters.client_certificate
+    return certificate ~= nil and (certificate.needed or not next_certificate.needed)
+        and certificate.match == next_certificate.match
 end
 
 --- A host: its match table. A pattern that cannot be compiled costs the paths that come to it, and

@@ -5,6 +5,7 @@ local access = require("headgate.filters.access")
 local app_root = require("headgate.filters.app_root")
 local balance = require("headgate.filters.balance")
 local checks = require("headgate.checks")
+local client_certificate = require("headgate.filters.client_certificate")
 local cors = require("headgate.filters.cors")
 local errors = require("headgate.filters.errors")
 local guards = require("headgate.guards")
@@ -25,6 +26,7 @@ local check_list = checks.list(checks.by_kind({
         kind = checks.one_of("body_limit"),
         bytes = checks.integer(1, limits.body_bytes_limit_max),
     }),
+    client_certificate = client_certificate.check,
     cors = cors.check,
     errors = errors.check,
     forwarded_prefix = rewrite.check_forwarded_prefix,
@@ -49,8 +51,8 @@ local check_list = checks.list(checks.by_kind({
 
 -- What fills one place: of two filters in it one would be skipped.
 local place = {
-    app_root = "app_root", balance = "balance", cors = "cors",
-    errors = "errors", forwarded_prefix = "forwarded_prefix", redirect = "redirect",
+    app_root = "app_root", balance = "balance", client_certificate = "client_certificate",
+    cors = "cors", errors = "errors", forwarded_prefix = "forwarded_prefix", redirect = "redirect",
     request_headers = "request_headers", response_headers = "response_headers",
     rewrite = "rewrite", strip = "rewrite", upstream_host = "upstream_host",
     upstream_tls_name = "tls_name", body_limit = "body_limit", variant = "variant",
@@ -79,6 +81,7 @@ end
 ---@class headgate.filters
 ---@field guards headgate.guard[]? in their order: those that ask for nothing
 ---@field asking headgate.guard[]? in their order: those that ask for credentials
+---@field client_certificate headgate.client_certificate? the one of the guards
 ---@field app_root string? a Location
 ---@field balance headgate.balance?
 ---@field cors headgate.cors?
@@ -110,6 +113,9 @@ function _M.compile(list, regex)
             filters.app_root = app_root.new(value)
         elseif value.kind == "balance" then
             filters.balance = balance.new(value)
+        elseif value.kind == "client_certificate" then
+            filters.client_certificate = client_certificate.new(value, regex)
+            guards.add(filters, value.kind, filters.client_certificate)
         elseif value.kind == "cors" then
             filters.cors = cors.new(value)
         elseif value.kind == "errors" then

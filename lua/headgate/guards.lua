@@ -11,7 +11,7 @@ local _M = {}
 
 -- Kind of filter → its place.
 local PLACES = {
-    access = 1, connection_limit = 2, request_limit = 3,
+    client_certificate = 0, access = 1, connection_limit = 2, request_limit = 3,
     basic_auth = 4, external_auth = 5,
 }
 local FIRST_THAT_ASKS = PLACES.basic_auth

@@ -1,5 +1,6 @@
 --- When a request is sent on to https, and what an answer over https says of it.
 
+local paths = require("headgate.paths")
 local router = require("headgate.router")
 local store = require("headgate.store")
 
@@ -73,6 +74,15 @@ end
 ---@return boolean
 function _M.wants(route, path, as)
     return route.redirects and not is_secure(as) and not stays_on_http(path)
+end
+
+--- The URL of a request over https.
+---@param name string
+---@param uri string as the client wrote it
+---@return string
+function _M.location(name, uri)
+    local port = _M.port == 443 and "" or ":" .. _M.port
+    return "https://" .. name .. port .. paths.encode(uri)
 end
 
 --- What Strict-Transport-Security says in the answer to the running request. RFC 6797, section 7.2:

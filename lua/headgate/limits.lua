@@ -19,6 +19,8 @@ local _M = {
     host_paths_max = 20000,
     prefix_segments_max = 128,
     pattern_bytes_max = 4096,
+    -- A context of TLS sessions has its name, and OpenSSL takes no longer one.
+    policy_name_bytes_max = 32,
     route_backends_max = 64,
     route_filters_max = 16,
     access_networks_max = 5000,

@@ -54,6 +54,10 @@ function _M.equip(ctx, filters, path)
     if filters.tls_name then
         var.hg_tls_name = filters.tls_name
     end
+    local certificate = filters.client_certificate
+    if certificate and certificate.pass then
+        var.hg_client_certificate = var.ssl_client_escaped_cert
+    end
     if filters.upstream_host then
         var.hg_vhost = filters.upstream_host
     end

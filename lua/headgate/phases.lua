@@ -3,6 +3,7 @@
 local answer = require("headgate.answer")
 local api = require("headgate.api")
 local balancer = require("headgate.balancer")
+local client_hello = require("headgate.client_hello")
 local compile = require("headgate.compile")
 local fallback = require("headgate.fallback")
 local health = require("headgate.health")
@@ -12,6 +13,7 @@ local metrics = require("headgate.metrics")
 local peers = require("headgate.peers")
 local process = require("headgate.process")
 local random = require("headgate.random")
+local refused_certificate = require("headgate.refused_certificate")
 local regex = require("headgate.regex")
 local request = require("headgate.request")
 local retry_budget = require("headgate.retry_budget")
@@ -28,6 +30,8 @@ local _M = {
     answer = answer.filter,
     failed = fallback.failed,
     certificate = tls.certificate,
+    client_hello = client_hello.run,
+    refused_certificate = refused_certificate.answer,
     log = metrics.log,
     api = api.serve,
 }
@@ -36,6 +40,8 @@ local _M = {
 ---@field generation integer of this configuration
 ---@field snapshot string directory
 ---@field profiles table<string, headgate.profile>
+---@field policies table<string, boolean>? of client certificates, by name
+---@field policy_names table<string, string|false>? host name, or wildcard → its policy
 ---@field upstreams integer how many upstream blocks there are
 ---@field https_port integer
 ---@field redirect_code integer
@@ -60,6 +66,8 @@ function _M.init(settings)
     require("jit.opt").start(unpack(COMPILER))
     api.configuration = settings.generation
     compile.set_profiles(settings.profiles)
+    compile.policies = settings.policies or {}
+    client_hello.names = settings.policy_names or {}
     compile.upstreams = settings.upstreams
     https.port = settings.https_port
     https.redirect_code = settings.redirect_code

@@ -39,16 +39,17 @@ end
 ---@param text string the line as it was pushed
 ---@return table? entry
 ---@return string? problem
+---@return any detail of the problem, as `compile` gives it
 function _M.build(of, id, text)
     local line, err = _M.decode(text)
     if not line then
         return nil, err
     end
-    local ok, entry, problem = pcall(compiled, of, id, line.value)
+    local ok, entry, problem, detail = pcall(compiled, of, id, line.value)
     if not ok then
         return nil, entry
     end
-    return entry, problem
+    return entry, problem, detail
 end
 
 return _M

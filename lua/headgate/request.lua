@@ -245,8 +245,7 @@ function _M.decide(name, path, uri, as)
     if https.wants(route, path, as)
         and (route.always_redirects or https.has_certificate(name, host, exact, seen))
     then
-        local port = https.port == 443 and "" or ":" .. https.port
-        return nil, https.redirect_code, "https://" .. name .. port .. paths.encode(uri), route
+        return nil, https.redirect_code, https.location(name, uri), route
     end
     if asking then
         status, reason, headers = guards.judge(asking, request)

@@ -80,11 +80,10 @@ local function load(of, id, entry, version, changes)
     if not text then
         return vanished(of, id, entry)
     end
-    local built, problem = reading.build(of.name, id, text)
+    local built, problem, detail = reading.build(of.name, id, text)
     if not built then
         _M.report(format("%s %s cannot be used: %s", of.name, id, tostring(problem)))
-        if entry and problem == compile.UNKNOWN_PROFILE then
-            -- The reload that brings the profile is on its way: the version before it serves.
+        if entry and compile.stands_in(entry, problem, detail) then
             return entry
         end
         built = { broken = tostring(problem) }

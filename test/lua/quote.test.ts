@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 
 import fc from "fast-check";
 
-import { lua, printable, q, tok } from "../../agent/render/quote.ts";
+import { lua, printable, q, serverName, tok } from "../../agent/render/quote.ts";
 
 /** The words of a directive as nginx's parser reads them; throws on what ends the directive early. */
 function words(text: string): readonly string[] {
@@ -92,5 +92,38 @@ describe("quoting", () => {
     assert.throws(() => printable(1.5));
     assert.equal(printable(tok("shop")), "shop");
     assert.equal(printable(7), "7");
+  });
+});
+
+describe("serverName", () => {
+  test("is one word of nginx, and an expression of one label for a wildcard", () => {
+    assert.equal(String(serverName("a-1.example")), '"a-1.example"');
+    assert.equal(String(serverName("*.a.example")), '"~^[^.]+[.]a[.]example$"');
+    assert.equal(words(String(serverName("*.a.example"))).length, 1);
+  });
+
+  test("any other text is an error", () => {
+    for (const text of [
+      "",
+      "_",
+      "~x",
+      "*",
+      "a.*.example",
+      "a example",
+      'a"',
+      "a;b",
+      "a\n",
+      "$host",
+      "A.example",
+      "x".repeat(300),
+    ]) {
+      assert.throws(() => serverName(text), /is no host name/, JSON.stringify(text));
+    }
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        if (/^(\*\.)?[a-z0-9.-]+$/.test(text)) return;
+        assert.throws(() => serverName(text));
+      }),
+    );
   });
 });

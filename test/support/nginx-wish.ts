@@ -1,6 +1,7 @@
 // A complete wish for nginx, for tests that change one thing of it.
 
 import { buildTraffic } from "../../agent/config/build-traffic.ts";
+import { NO_MUTUAL_TLS } from "../../agent/render/mutual-tls.ts";
 import type { NginxWish } from "../../agent/plan/plan-configuration.ts";
 
 export const wish: NginxWish = {
@@ -22,6 +23,7 @@ export const wish: NginxWish = {
   upstreamBlocks: 1,
   verified: [],
   variants: [],
+  mutualTls: NO_MUTUAL_TLS,
   openFiles: null,
   traffic: buildTraffic(() => undefined),
   brotliModule: null,

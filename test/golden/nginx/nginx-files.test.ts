@@ -7,6 +7,7 @@ import { describe, test } from "node:test";
 import { buildTraffic } from "../../../agent/config/build-traffic.ts";
 import { openTemplates } from "../../../agent/nginx/templates.ts";
 import { type NginxView, renderNginxFiles } from "../../../agent/render/files.ts";
+import { NO_MUTUAL_TLS } from "../../../agent/render/mutual-tls.ts";
 
 const templates = openTemplates(join(import.meta.dirname, "../../../nginx/templates"));
 
@@ -29,6 +30,7 @@ const asUnit: NginxView = {
   upstreamBlocks: 4,
   verified: [],
   variants: [],
+  mutualTls: NO_MUTUAL_TLS,
   openFiles: null,
   traffic: buildTraffic(() => undefined),
   brotliModule: null,
@@ -116,8 +118,27 @@ const asWished: NginxView = {
   ),
 };
 
+/** Hosts that ask for client certificates. */
+const asCertified: NginxView = {
+  ...asChild,
+  mutualTls: {
+    policies: [
+      {
+        name: "mtls-0a1b2c-n1",
+        verify: "on",
+        depth: 1,
+        authorities: "PEM\n",
+        revocations: "CRL\n",
+        hosts: ["*.a.example", "b.example"],
+      },
+      { name: "mtls-3d4e5f-o2", verify: "optional", depth: 2, authorities: "PEM\n", revocations: null, hosts: ["c.example"] },
+    ],
+    plainHosts: ["open.a.example"],
+  },
+};
+
 describe("nginx files", () => {
-  for (const [name, view] of [["unit", asUnit], ["child", asChild], ["wished", asWished]] as const) {
+  for (const [name, view] of [["unit", asUnit], ["child", asChild], ["wished", asWished], ["certified", asCertified]] as const) {
     test(`are as they were: ${name}`, (t) => {
       for (const file of renderNginxFiles(view, templates)) {
         t.assert.fileSnapshot(file.text, join(import.meta.dirname, name, file.path), {

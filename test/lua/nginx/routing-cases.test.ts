@@ -15,8 +15,16 @@ import {
 } from "../../../agent/render/documents.ts";
 import { buildModel, loadRoutingCases, requestOf, restrictingCase } from "../../routing/cases.ts";
 import { Backend, raw, rawSecure, statusOf } from "../support/backend.ts";
+import { keyPair } from "../support/certificates.ts";
 import { TestNginx } from "../support/nginx.ts";
 import type { Line } from "../support/push.ts";
+
+/** Those of the Secret shop/clients: what they verify by does not matter, for no case shows a certificate. */
+const POLICIES = (["on", "optional"] as const).map((verify) => {
+  const { certificate: authorities } = keyPair("ca", "ec");
+  const name = `mtls-shop-${verify === "on" ? "n" : "o"}1`;
+  return { name, verify, depth: 1, authorities, revocations: null, hosts: [] };
+});
 
 /** Documents of a model in the order in which they must arrive. */
 function documentsOf({ hosts, backends, certificates }: EdgeModel): readonly RenderedDocument[] {
@@ -42,7 +50,7 @@ describe("routing cases, by nginx", () => {
   let backend: Backend;
   let generation = 0;
   before(async () => {
-    nginx = await TestNginx.start();
+    nginx = await TestNginx.start({ view: { mutualTls: { policies: POLICIES, plainHosts: [] } } });
     backend = await Backend.start("b");
   });
   after(async () => {

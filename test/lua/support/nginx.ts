@@ -1,7 +1,16 @@
 // A real nginx on rendered files, for the tests of the data plane. HEADGATE_NGINX names the binary.
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -9,6 +18,7 @@ import { dirname, join } from "node:path";
 import { buildTraffic } from "../../../agent/config/build-traffic.ts";
 import { openTemplates } from "../../../agent/nginx/templates.ts";
 import { type NginxView, renderNginxFiles } from "../../../agent/render/files.ts";
+import { NO_MUTUAL_TLS } from "../../../agent/render/mutual-tls.ts";
 import { PushClient } from "./push.ts";
 import { eventually } from "./wait.ts";
 
@@ -86,6 +96,11 @@ export class TestNginx implements AsyncDisposable {
   /** Writes the files of a generation into their place. */
   write(generation: number): void {
     const templates = openTemplates(join(REPOSITORY, "nginx/templates"));
+    // The agent writes each generation into a folder of its own: no server block of before may stay.
+    const servers = join(this.directory, "nginx/servers");
+    for (const name of existsSync(servers) ? readdirSync(servers) : []) {
+      if (name !== "test.conf") rmSync(join(servers, name));
+    }
     for (const file of renderNginxFiles({ ...this.#view, generation }, templates)) {
       const path = join(this.directory, "nginx", file.path);
       mkdirSync(dirname(path), { recursive: true });
@@ -183,6 +198,7 @@ function testView(directory: string, ports: readonly [number, number], options: 
     upstreamBlocks: 1,
     verified: [],
     variants: [],
+    mutualTls: NO_MUTUAL_TLS,
     openFiles: null,
     traffic: buildTraffic(() => undefined),
     brotliModule: null,
