@@ -188,6 +188,17 @@ export function tellVariantsFull(health: HealthRegistry, { wanted, most }: Full)
   });
 }
 
+export function tellPolicies(health: HealthRegistry, { wanted, most }: Full): void {
+  if (wanted <= most) return health.clear("client-policies-full");
+  health.set({
+    code: "client-policies-full",
+    subject: "",
+    severity: "error",
+    message: `hosts ask for client certificates by ${wanted} different policies, more than ${most}: the last ones answer 503`,
+    hint: "Use the same ca.crt, auth-tls-verify-client and auth-tls-verify-depth where the authority is the same.",
+  });
+}
+
 export function logCondition(log: Logger, condition: Condition, began: boolean): void {
   const fields = { code: condition.code, subject: condition.subject, text: condition.message };
   if (!began) log.info("Condition ended", fields);

@@ -25,6 +25,7 @@ import { NginxControl } from "../nginx/nginx-control.ts";
 import { buildNginxView, snapshotDir } from "../nginx/nginx-view.ts";
 import { openTemplates } from "../nginx/templates.ts";
 import { VARIANTS_MAX } from "../plan/admit-variants.ts";
+import { CLIENT_POLICIES_MAX } from "../plan/choose-policies.ts";
 import { countPeers, documentsDictMb, type NginxWish, upstreamBlocks } from "../plan/plan-configuration.ts";
 import { routeDefaults } from "../render/documents.ts";
 import { LISTEN_BACKLOG, renderNginxFiles } from "../render/files.ts";
@@ -41,6 +42,7 @@ import {
   tellEvents,
   tellKnowledge,
   tellNginxDown,
+  tellPolicies,
   tellProfilesFull,
   tellVariantsFull,
   tellShrunk,
@@ -374,14 +376,15 @@ export class Edge {
   }
 
   /** How much there is for nginx, by what a builder holds. */
-  sizeOf({ peers, verified, variants }: EdgeBuilder, documentBytes: number): ClusterSize {
-    return { documentBytes, peers, verified: verified.slice(0, VERIFIED_PROFILES_MAX), variants };
+  sizeOf({ peers, verified, variants, mutualTls }: EdgeBuilder, documentBytes: number): ClusterSize {
+    return { documentBytes, peers, verified: verified.slice(0, VERIFIED_PROFILES_MAX), variants, mutualTls };
   }
 
   #size(): ClusterSize {
-    const { verified, variants } = this.builder;
+    const { verified, variants, mutualTls } = this.builder;
     tellProfilesFull(this.health, { wanted: verified.length, most: VERIFIED_PROFILES_MAX });
     tellVariantsFull(this.health, { wanted: variants.length, most: VARIANTS_MAX });
+    tellPolicies(this.health, { wanted: mutualTls.policies.length, most: CLIENT_POLICIES_MAX });
     return this.sizeOf(this.builder, this.documents.bytes);
   }
 

@@ -6,7 +6,7 @@ import { EventWriter, type RefusedEvents } from "../kubernetes/event-writer.ts";
 import { loadKubeconfig } from "../kubernetes/kubeconfig.ts";
 import { KubernetesSource } from "../kubernetes/kubernetes-source.ts";
 import { LIMITS } from "../kubernetes/limits.ts";
-import { readAuthorities } from "../certificates/authorities.ts";
+import { readAuthorities, readClientTrust } from "../certificates/authorities.ts";
 import { inspectKeyPair } from "../certificates/key-pair.ts";
 import type { Logger } from "../lib/log.ts";
 import { VERSION } from "../lib/version.ts";
@@ -48,7 +48,7 @@ export function createSource(config: Config, targets: SourceTargets, events: Eve
     case "manifests": {
       const { directory } = source;
       return {
-        source: new ManifestsSource({ directory, inspectKeyPair, readAuthorities, now, ...targets }),
+        source: new ManifestsSource({ directory, inspectKeyPair, readAuthorities, readClientTrust, now, ...targets }),
         events: null,
       };
     }
@@ -67,7 +67,8 @@ export function createSource(config: Config, targets: SourceTargets, events: Eve
         source: new KubernetesSource({
           connection,
           namespace: source.namespace,
-          trim: (raw) => trimObject(raw, { strict: false, position: null, inspectKeyPair, readAuthorities }),
+          trim: (raw) =>
+            trimObject(raw, { strict: false, position: null, inspectKeyPair, readAuthorities, readClientTrust }),
           version: VERSION,
           ...common,
           ...targets,

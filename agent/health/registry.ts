@@ -10,6 +10,7 @@ export type ConditionCode =
   | "nginx-down"
   | "profiles-full" // more sets of authorities for backends than there may be profiles
   | "variants-full" // more sets of sizes and buffers than there is room for
+  | "client-policies-full" // more policies of client certificates than there may be server blocks
   | "peers-unreachable" // connections to peers are not answered
   | "limits-low" // the kernel or the unit allows less than the configuration asks for
   | "tls-weak" // clients may speak a version of TLS that is broken

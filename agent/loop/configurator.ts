@@ -2,9 +2,11 @@
 
 import type { ConfigurationLane } from "../apply/configuration-lane.ts";
 import { configurationReason, documentsDictMb, type NginxWish, upstreamBlocks } from "../plan/plan-configuration.ts";
+import { choosePolicies, isSameMutualTls } from "../plan/choose-policies.ts";
 import type { RenderedFile, VerifiedProfile } from "../render/files.ts";
 import type { VariantProfile } from "../render/variants.ts";
 import { admitVariants } from "../plan/admit-variants.ts";
+import type { MutualTls } from "../render/mutual-tls.ts";
 
 export interface ClusterSize {
   readonly documentBytes: number;
@@ -14,6 +16,8 @@ export interface ClusterSize {
   readonly verified: readonly VerifiedProfile[];
   /** Variants of profiles that routes ask for, sorted by name. */
   readonly variants: readonly VariantProfile[];
+  /** Server blocks that hosts need: all there are, also more than there may be. */
+  readonly mutualTls: MutualTls;
 }
 
 export interface ConfiguratorOptions {
@@ -63,8 +67,16 @@ export class Configurator {
 
   /** A new wish, from a configuration file that changed. What has grown with the cluster stays as it is. */
   async want(wanted: NginxWish): Promise<void> {
-    const { documentsDictMb, versionsDictMb, upstreamBlocks: blocks, verified, variants } = this.#wanted;
-    this.#wanted = { ...wanted, documentsDictMb, versionsDictMb, upstreamBlocks: blocks, verified, variants };
+    const { documentsDictMb, versionsDictMb, upstreamBlocks: blocks, verified, variants, mutualTls } = this.#wanted;
+    this.#wanted = {
+      ...wanted,
+      documentsDictMb,
+      versionsDictMb,
+      upstreamBlocks: blocks,
+      verified,
+      variants,
+      mutualTls,
+    };
     await this.#plan();
   }
 
@@ -108,13 +120,19 @@ export class Configurator {
   }
 }
 
-/** A larger wish, or null where what is wanted suffices. What is not used any more goes with the next reload. */
-function grown(before: NginxWish, { documentBytes, peers, verified, variants }: ClusterSize): NginxWish | null {
+/**
+ * A larger wish, or null where what is wanted suffices. What is not used any more goes with the next reload, but for
+ * client certificates: a host that asks for them no more would go on to.
+ */
+function grown(before: NginxWish, size: ClusterSize): NginxWish | null {
+  const { documentBytes, peers, verified, variants } = size;
   const megabytes = documentsDictMb(documentBytes, before.documentsDictMb);
   const blocks = upstreamBlocks(peers, before.upstreamBlocks);
   const names = new Set(before.verified.map(({ name }) => name));
   const more = verified.some(({ name }) => !names.has(name));
-  const due = megabytes !== before.documentsDictMb || blocks !== before.upstreamBlocks || more;
+  const mutualTls = choosePolicies(before.mutualTls, size.mutualTls);
+  const sameTls = isSameMutualTls(before.mutualTls, mutualTls);
+  const due = megabytes !== before.documentsDictMb || blocks !== before.upstreamBlocks || more || !sameTls;
   const admitted = admitVariants(before.variants, variants, due);
   if (!due && admitted === before.variants) return null;
   return {
@@ -124,5 +142,6 @@ function grown(before: NginxWish, { documentBytes, peers, verified, variants }: 
     upstreamBlocks: blocks,
     verified: due ? verified : before.verified,
     variants: admitted,
+    mutualTls,
   };
 }

@@ -29,6 +29,8 @@ import {
 } from "../render/documents.ts";
 import type { VerifiedProfile } from "../render/files.ts";
 import type { VariantProfile } from "../render/variants.ts";
+import type { MutualTls } from "../render/mutual-tls.ts";
+import { HostPolicies } from "./host-policies.ts";
 
 /** The builders of the model with their inputs bound. */
 export interface Builders {
@@ -58,6 +60,7 @@ export class EdgeBuilder {
   readonly #verified = new Map<string, { readonly profile: VerifiedProfile; uses: number }>();
   /** Name of a variant of a profile → how many routes ask for it. */
   readonly #variants = new Map<string, { readonly profile: VariantProfile; uses: number }>();
+  #policies = new HostPolicies();
   readonly #wanted = new Map<DocumentId, RenderedDocument>();
   readonly #documentsOf = new Map<DirtyKey, readonly RenderedDocument[]>();
   /** With the defaults that hold now. */
@@ -96,6 +99,7 @@ export class EdgeBuilder {
     for (const [service, built] of this.#checked) fork.#checked.set(service, built);
     for (const [name, entry] of this.#verified) fork.#verified.set(name, { ...entry });
     for (const [name, entry] of this.#variants) fork.#variants.set(name, { ...entry });
+    fork.#policies = this.#policies.fork();
     for (const [id, document] of this.#wanted) fork.#wanted.set(id, document);
     for (const [key, documents] of this.#documentsOf) fork.#documentsOf.set(key, documents);
     return fork;
@@ -125,6 +129,11 @@ export class EdgeBuilder {
   get variants(): readonly VariantProfile[] {
     const profiles = [...this.#variants.values()].map(({ profile }) => profile);
     return profiles.sort((a, b) => compareText(a.name, b.name));
+  }
+
+  /** Server blocks for hosts that ask for client certificates, which the configuration must have. */
+  get mutualTls(): MutualTls {
+    return this.#policies.mutualTls(this.#hosts);
   }
 
   get wanted(): ReadonlyMap<DocumentId, RenderedDocument> {
@@ -217,6 +226,7 @@ export class EdgeBuilder {
     for (const route of changed.before) this.#countProfile(route, -1);
     for (const route of changed.after) this.#countProfile(route, 1);
     this.#onProblems(before?.problems ?? [], built.problems);
+    this.#policies.note(name, built);
     keep(this.#hosts, name, built, host === null && serverName === null && built.problems.length === 0);
     return {
       documents: [

@@ -4,6 +4,7 @@
 import { shortHash } from "../lib/hash.ts";
 import { compareText, type Ingress, type ObjectRef, refOf, refText } from "../objects/objects.ts";
 import { hostServerName } from "./build-server-name.ts";
+import { type HostCertificates, hostCertificates } from "./client-policy.ts";
 import type {
   BuiltHost,
   Expression,
@@ -49,6 +50,7 @@ export function buildHost(input: ModelInput, settings: ModelSettings, name: stri
     // As in ingress-nginx: one regular expression on a host makes expressions of all its paths.
     regex: routing.some((claims) => claims.paths.get(name)?.some(({ matchType }) => matchType === "Expression")),
     closings: closeRoutes(name, routing),
+    certificates: hostCertificates(input, name, routing, problems),
     routes: new Map(),
     exact: new Map(),
     prefixes: new Map(),
@@ -78,7 +80,15 @@ export function buildHost(input: ModelInput, settings: ModelSettings, name: stri
         strictPaths: routes.some(isGuarded),
       }
     : null;
-  return { host, routes, serverName, problems, shadowed: draft.shadowed };
+  const { policy } = draft.certificates;
+  return {
+    host,
+    routes,
+    serverName,
+    ...(policy !== null && { clientPolicy: policy }),
+    problems,
+    shadowed: draft.shadowed,
+  };
 }
 
 /** A route without backend is closed for want of one: there is no guard to get around. */
@@ -92,6 +102,7 @@ interface Draft {
   readonly name: string;
   readonly regex: boolean;
   readonly closings: Closings;
+  readonly certificates: HostCertificates;
   readonly routes: Map<RouteKey, Route>;
   readonly exact: Map<string, RouteKey>;
   readonly prefixes: Map<string, RouteKey>;
@@ -167,7 +178,9 @@ function routeOf(draft: Draft, claims: Claims, written: Claim): MadeRoute {
     classPolicy: ofClass.policy,
     regex,
   };
-  const open = ofClass.closed === null && draft.closings(ingress) === null && policy.upstreamTls === null;
+  const { certificates } = draft;
+  const free = certificates.policy === null && certificates.closedOf(ingress) === null && policy.upstreamTls === null;
+  const open = ofClass.closed === null && draft.closings(ingress) === null && free;
   const known = open ? recallRoute(written, origin) : undefined;
   if (known !== undefined) return known;
   const problemsBefore = problems.length;
@@ -256,10 +269,11 @@ function makeRoute(draft: Draft, claims: Claims, claim: Claim, { slot, filters }
     path: claim.path,
     matchType: claim.matchType,
     backend: backend.key,
-    closed: backend.closed ?? draft.closings(ingress) ?? ofClass.closed ?? tls.closed,
+    closed:
+      backend.closed ?? draft.closings(ingress) ?? draft.certificates.closedOf(ingress) ?? ofClass.closed ?? tls.closed,
     sslRedirect: sslRedirect(draft.settings, policy, ofClass.policy),
     filters: [
-      ...withDefaultAccess(filters, ofClass.policy),
+      ...withGuard(draft.certificates.guardOf(claims), withDefaultAccess(filters, ofClass.policy)),
       ...resolveHeaders(draft, claims, filters),
       ...resolveErrors(draft, claims, backend.key),
     ],
@@ -280,6 +294,11 @@ function withDefaultAccess(filters: readonly Filter[], ofClass: Policy | null): 
   const allow = own.allow.length > 0 ? own.allow : defaults.allow;
   const deny = own.deny.length > 0 ? own.deny : defaults.deny;
   return filters.map((filter) => (filter === own ? { kind: "access", allow, deny } : filter));
+}
+
+/** The first of all: nobody else learns whether another guard would let him in. */
+function withGuard(guard: Filter | null, filters: readonly Filter[]): readonly Filter[] {
+  return guard === null ? filters : [guard, ...filters];
 }
 
 /** The Ingress's own word, else that of its class, else that of the configuration. */

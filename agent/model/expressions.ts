@@ -40,7 +40,7 @@ export function parseExpression(path: string): ExpressionResult {
   if (!source.isWellFormed() || /[\u0000-\u001f\u007f]/.test(source)) {
     return bad(`${shown} has an escape of bytes that are no UTF-8 or control characters`, "remove it");
   }
-  const fault = faultOf(source);
+  const fault = patternFault(source);
   if (fault !== null) return bad(`${shown} is a regular expression that cannot be used: ${fault.what}`, fault.fix);
   const { prefix, whole } = literalStart(source);
   return { kind: "expression", prefix: lowerAscii(prefix), pattern: whole ? "" : `^${source}`, source: `^${source}` };
@@ -67,15 +67,15 @@ function literal(text: string): string {
   return text.replace(/[\\^$.|?*+()[\]{}]/g, (meta) => `\\${meta}`);
 }
 
-interface ExpressionFault {
+export interface ExpressionFault {
   readonly what: string;
   readonly fix: string;
 }
 
 const SIMPLIFY = "write it with groups, classes like [0-9a-z], . * + ? {n,m} and |";
 
-// Where PCRE and JavaScript read differently, or only one reads at all.
-function faultOf(source: string): ExpressionFault | null {
+/** Why an expression cannot be used: PCRE and JavaScript read it differently, or only one reads it at all. */
+export function patternFault(source: string): ExpressionFault | null {
   let at = 0;
   let inClass = false;
   while (at < source.length) {

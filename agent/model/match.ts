@@ -133,6 +133,8 @@ export function decideRequest(
   if (outcome.kind === "refuse") return answer(outcome.status, outcome.reason);
   const { route } = outcome;
   if (route.closed !== null) return answer(503, route.closed.reason);
+  const certified = route.filters.some((filter) => filter.kind === "client_certificate");
+  if (certified && !request.secure) return answer(redirectCode, "client certificates are shown over TLS", "https");
   for (const filter of route.filters) {
     if (filter.kind !== "access" || request.client === null) continue;
     if (!isAllowed(filter, request.client)) return answer(403, `${request.client} is not let through by its lists`);

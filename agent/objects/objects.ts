@@ -207,6 +207,16 @@ export interface Secret {
   readonly refused: BadKeyPair | null;
   /** ca.crt: authorities that certificates are held against, PEM; null: there are none. */
   readonly authorities: string | null;
+  /** What goes with them; null: it cannot be used. Absent: there are no authorities, or an older agent's snapshot. */
+  readonly clientTrust?: ClientTrust | null;
+}
+
+/** Where authorities are those of clients. */
+export interface ClientTrust {
+  /** ca.crl: lists of revoked certificates, PEM; null: there is none. */
+  readonly revocations: string | null;
+  /** SHA-256 of authorities and lists, lower-case hex: what two Secrets with the same text have in common. */
+  readonly digest: string;
 }
 
 export type KubernetesObject = Ingress | IngressClass | Service | EndpointSlice | Endpoints | Secret | ConfigMap | Node;

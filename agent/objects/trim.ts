@@ -4,6 +4,7 @@
 
 import { decodeBase64 } from "./base64.ts";
 import type {
+  ClientTrust,
   ConfigMap,
   Fault,
   KeyPair,
@@ -26,11 +27,15 @@ export type InspectKeyPair = (certificate: string, key: string) => KeyPair;
 /** Reads ca.crt (PEM): what OpenSSL will read without fault, or null. Passed in for the same reason. */
 export type ReadAuthorities = (pem: string) => string | null;
 
+/** Reads ca.crl (PEM; null: there is none) that goes with authorities; null: it cannot be read. */
+export type ReadClientTrust = (authorities: string, revocations: string | null) => ClientTrust | null;
+
 /** How Secrets are looked into. */
 export interface SecretReaders {
   readonly inspectKeyPair: InspectKeyPair;
   /** Absent: nothing is an authority. */
   readonly readAuthorities?: ReadAuthorities;
+  readonly readClientTrust?: ReadClientTrust;
 }
 
 export interface TrimOptions extends SecretReaders {
@@ -206,12 +211,14 @@ const readSecretFields = record({
 
 function readSecret(raw: unknown, { meta }: ReadMeta, reading: Reading, options: TrimOptions): Secret {
   const secret = readSecretFields(raw, "", reading);
+  const authorities = authoritiesOf(secret, options.readAuthorities ?? null);
   const trimmed = {
     kind: "Secret",
     meta: { ...meta, annotations: {} },
     type: secret.type,
     refused: null,
-    authorities: authoritiesOf(secret, options.readAuthorities ?? null),
+    authorities,
+    ...clientTrustOf(secret, authorities, options.readClientTrust ?? null),
   } as const;
   // Nothing is worth a look into a key pair when the object is refused anyway.
   if (reading.faults.length > 0) return { ...trimmed, keyPair: missing("tls.crt") };
@@ -223,14 +230,29 @@ function readSecret(raw: unknown, { meta }: ReadMeta, reading: Reading, options:
 }
 
 type SecretData = Pick<ReturnType<typeof readSecretFields>, "data" | "stringData">;
-type TlsField = "tls.crt" | "tls.key" | "ca.crt";
+type TlsField = "tls.crt" | "tls.key" | "ca.crt" | "ca.crl";
 
 const AUTHORITIES_LENGTH_MAX = 262_144;
+/** Secrets have at most 1 MiB. */
+const REVOCATIONS_LENGTH_MAX = 1_048_576;
 
 function authoritiesOf(secret: SecretData, read: ReadAuthorities | null): string | null {
   const text = dataOf(secret, "ca.crt");
   if (typeof text !== "string" || text.length > AUTHORITIES_LENGTH_MAX || read === null) return null;
   return read(text);
+}
+
+function clientTrustOf(
+  secret: SecretData,
+  authorities: string | null,
+  read: ReadClientTrust | null,
+): Pick<Secret, "clientTrust"> {
+  if (authorities === null || read === null) return {};
+  const written = secret.stringData["ca.crl"] ?? secret.data["ca.crl"];
+  if (written === undefined) return { clientTrust: read(authorities, null) };
+  const text = dataOf(secret, "ca.crl");
+  const usable = typeof text === "string" && text.length <= REVOCATIONS_LENGTH_MAX;
+  return { clientTrust: usable ? read(authorities, text) : null };
 }
 
 // stringData wins over data, as in the API server.

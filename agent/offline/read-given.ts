@@ -2,7 +2,7 @@
 // manifests source.
 
 import type { GivenObjects } from "../api/wire.ts";
-import { readAuthorities } from "../certificates/authorities.ts";
+import { readAuthorities, readClientTrust } from "../certificates/authorities.ts";
 import { inspectKeyPair } from "../certificates/key-pair.ts";
 import { loadManifest } from "../manifests/load-manifest.ts";
 import { ManifestSet } from "../manifests/manifest-set.ts";
@@ -20,8 +20,9 @@ export interface Read {
 export async function readGiven(paths: readonly string[]): Promise<Read> {
   const files = await readPaths(paths);
   const set = new ManifestSet();
+  const readers = { inspectKeyPair, readAuthorities, readClientTrust, cache: undefined };
   for (const { name, content } of files) {
-    set.setFile(name, await loadManifest(name, content, { inspectKeyPair, readAuthorities, cache: undefined }));
+    set.setFile(name, await loadManifest(name, content, readers));
   }
   const objects: KubernetesObject[] = [];
   const refusals: Refusal[] = [];

@@ -20,6 +20,6 @@ export function isStricter(before: BuiltHost | undefined, after: BuiltHost): boo
 
 /** What keeps requests out, as text: any change of it counts, for no order tells a stricter list from a looser one. */
 function guards({ filters, sslRedirect, upstreamTls }: Route): string {
-  const access = filters.filter(({ kind }) => kind === "access");
+  const access = filters.filter(({ kind }) => kind === "access" || kind === "client_certificate");
   return JSON.stringify([access, sslRedirect, upstreamTls?.verify ?? null]);
 }

@@ -3,7 +3,8 @@
 //
 // A file has one case a document: {name, settings?, ingresses, requests}. An Ingress is a manifest without apiVersion
 // and kind; its `metadata.namespace` is "shop" unless it says another. Every Service that is named has one endpoint,
-// but the Service "missing", which does not exist.
+// but the Service "missing", which does not exist. Of Secrets there are shop/clients and other/clients, with authorities
+// for certificates of clients.
 // `expect.ingress` is "<namespace>/<name>", or null where no Ingress takes the request; `expect.path` is the path of
 // the rule that does (only where it matters); `expect.status` 200 means: sent to the backend.
 
@@ -120,7 +121,9 @@ export function buildModel(routingCase: RoutingCase, endpoint: { address: string
   const { settings } = routingCase;
   const store = new Store({ settings, requiredKinds: [], onDirty: () => undefined, onWantedSecrets: () => undefined });
   store.apply(
-    [...routingCase.ingresses, ...servicesOf(routingCase, endpoint)].map((object) => ({ kind: "put", object })),
+    [...routingCase.ingresses, ...servicesOf(routingCase, endpoint), ...["shop", "other"].map(authority)].map(
+      (object) => ({ kind: "put", object }),
+    ),
   );
   const hosts = new Map<string, BuiltHost>();
   const backends = new Map<string, BuiltBackends>();
@@ -168,6 +171,26 @@ function readIngress(raw: { metadata: object }, where: string, index: number): I
     throw new Error(`${where}: ${JSON.stringify(trimmed)}`);
   }
   return trimmed.object;
+}
+
+function authority(namespace: string): KubernetesObject {
+  return {
+    kind: "Secret",
+    meta: {
+      namespace,
+      name: "clients",
+      uid: "",
+      resourceVersion: "",
+      createdAt: null,
+      position: null,
+      annotations: {},
+    },
+    type: "Opaque",
+    keyPair: { kind: "bad", field: "", message: "", fix: "" },
+    refused: null,
+    authorities: "CA",
+    clientTrust: { revocations: null, digest: namespace },
+  };
 }
 
 function servicesOf(

@@ -150,21 +150,29 @@ function readClaims(ingress: Ingress): Claims {
     };
   }
   const services = usesOf(draft, fallback?.backend ?? null);
-  const secrets = new Map<string, readonly string[]>();
   const realHosts = hosts.filter((host) => !host.startsWith("!"));
-  for (const claim of tlsSecrets) if (claim.secret !== null) secrets.set(claim.secret, realHosts);
-  const authorities = policy.upstreamTls?.verify === true ? policy.upstreamTls.secret : null;
-  if (authorities !== null) secrets.set(`${ingress.meta.namespace}/${authorities}`, realHosts);
+  const secrets = new Map(secretsOf(draft, tlsSecrets).map((key) => [key, realHosts]));
   const configMaps = new Map(policy.headers.configMap === null ? [] : [[policy.headers.configMap, realHosts]]);
   const { routed, paths } = draft;
   return { ...base, aliases, www, routed, paths, fallback, tls, tlsSecrets, services, secrets, configMaps };
+}
+
+function secretsOf({ ingress, policy }: Draft, tlsSecrets: readonly TlsClaim[]): readonly string[] {
+  const { upstreamTls, clientCertificates } = policy;
+  const authorities = upstreamTls?.verify === true ? upstreamTls.secret : null;
+  return [
+    ...tlsSecrets.flatMap(({ secret }) => secret ?? []),
+    ...(authorities === null ? [] : [`${ingress.meta.namespace}/${authorities}`]),
+    ...(clientCertificates === null || clientCertificates === "closed" ? [] : [clientCertificates.secret]),
+  ];
 }
 
 /** Values that cannot be used close as well as annotations that are not served. */
 function withPolicy(guards: Guards, policy: Policy): Guards {
   if (policy.closing.length === 0) return guards;
   const closing = [...guards.closing, ...policy.closing];
-  return { ...guards, closing: closing.sort((a, b) => compareText(a.key, b.key)) };
+  const closesHost = guards.closesHost || policy.clientCertificates === "closed";
+  return { ...guards, closesHost, closing: closing.sort((a, b) => compareText(a.key, b.key)) };
 }
 
 function readRule(draft: Draft, index: number): void {

@@ -9,6 +9,7 @@ import { parseCidr } from "../addresses.ts";
 import type { Filter, Protocol, RouteBalance, RouteTimes } from "../edge-model.ts";
 import { parseHost } from "../hosts.ts";
 import { type Draft, draftOf, type Entry, first, readFlag, shown } from "./annotation-values.ts";
+import { type ClientCertificateWish, readClientCertificates } from "./client-certificates.ts";
 import { readBalance } from "./balance.ts";
 import { readCors } from "./cors.ts";
 import type { AnnotationRemark } from "./guards.ts";
@@ -45,6 +46,8 @@ export interface Policy {
   readonly rewrite: Rewrite | null;
   /** proxy-ssl-*: what the handshake with backends that speak TLS says; null: nothing is asked for. */
   readonly upstreamTls: UpstreamTlsWish | null;
+  /** auth-tls-*; "closed": asked for by values that cannot be used. */
+  readonly clientCertificates: ClientCertificateWish | "closed" | null;
   readonly redirect: Extract<Filter, { kind: "redirect" }> | null;
   readonly cors: Extract<Filter, { kind: "cors" }> | null;
   /** null: errors go out as they come. */
@@ -86,6 +89,7 @@ export function readPolicy(annotations: Readonly<Record<string, string>>, namesp
     useRegex: readFlag(draft, "use-regex", null) ?? false,
     rewrite: readRewrite(draft),
     upstreamTls: readUpstreamTls(draft, namespace),
+    clientCertificates: readClientCertificates(draft, namespace),
     redirect: readRedirect(draft),
     cors: readCors(draft),
     errors: readErrors(draft),

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import type { ConfigurationLane } from "../../../agent/apply/configuration-lane.ts";
 import { Configurator } from "../../../agent/loop/configurator.ts";
 import type { NginxWish } from "../../../agent/plan/plan-configuration.ts";
+import { NO_MUTUAL_TLS } from "../../../agent/render/mutual-tls.ts";
 import type { Step } from "../../../agent/plan/steps.ts";
 import { wish } from "../../support/nginx-wish.ts";
 
@@ -41,7 +42,7 @@ test("what runs as wanted needs no step", async () => {
   const { configurator, steps } = world();
   await configurator.running(null);
   await configurator.want({ ...wish });
-  await configurator.grow({ documentBytes: 1000, peers: 10, verified: [], variants: [] });
+  await configurator.grow({ documentBytes: 1000, peers: 10, verified: [], variants: [], mutualTls: NO_MUTUAL_TLS });
   assert.deepEqual(steps, []);
 });
 
@@ -57,18 +58,36 @@ test("what runs otherwise than wanted is reloaded, with the reason that was foun
 test("the shared dicts grow with the documents, from a snapshot that was written just before", async () => {
   const { configurator, steps, order } = world();
   await configurator.running(null);
-  await configurator.grow({ documentBytes: 9 * 1024 * 1024, peers: 10, verified: [], variants: [] });
+  await configurator.grow({
+    documentBytes: 9 * 1024 * 1024,
+    peers: 10,
+    verified: [],
+    variants: [],
+    mutualTls: NO_MUTUAL_TLS,
+  });
   assert.deepEqual(order, ["snapshot", "submit"]);
   assert.match(steps[0]?.reason ?? "", /documentsDictMb, versionsDictMb changed/);
   // The same size again is no other wish.
-  await configurator.grow({ documentBytes: 9 * 1024 * 1024, peers: 10, verified: [], variants: [] });
+  await configurator.grow({
+    documentBytes: 9 * 1024 * 1024,
+    peers: 10,
+    verified: [],
+    variants: [],
+    mutualTls: NO_MUTUAL_TLS,
+  });
   assert.equal(steps.length, 1);
 });
 
 test("a changed configuration keeps the size that the dicts have grown to", async () => {
   const { configurator, steps } = world();
   await configurator.running(null);
-  await configurator.grow({ documentBytes: 9 * 1024 * 1024, peers: 10, verified: [], variants: [] });
+  await configurator.grow({
+    documentBytes: 9 * 1024 * 1024,
+    peers: 10,
+    verified: [],
+    variants: [],
+    mutualTls: NO_MUTUAL_TLS,
+  });
   configurator.applied(11);
   await configurator.want({ ...wish, clientMaxBodyMb: 9 });
   assert.equal(steps[1]?.reason, "clientMaxBodyMb changed");
@@ -88,8 +107,8 @@ test("a step that failed is tried again by the next wish", async () => {
 test("a forecast says what growing would do, and does nothing", async () => {
   const { configurator, steps, order } = world();
   await configurator.running(null);
-  const small = { documentBytes: 1000, peers: 10, verified: [], variants: [] };
-  const large = { documentBytes: 9 * 1024 * 1024, peers: 1000, verified: [], variants: [] };
+  const small = { documentBytes: 1000, peers: 10, verified: [], variants: [], mutualTls: NO_MUTUAL_TLS };
+  const large = { documentBytes: 9 * 1024 * 1024, peers: 1000, verified: [], variants: [], mutualTls: NO_MUTUAL_TLS };
   const none = configurator.forecast(small);
   assert.equal(none.reason, null);
   assert.equal(none.after, none.before);
@@ -114,6 +133,7 @@ test("a variant of a profile is a reload when it comes, none when it goes or com
     documentBytes: 1000,
     peers: 10,
     verified: [],
+    mutualTls: NO_MUTUAL_TLS,
     variants: names.map((name) => ({ name, bodyKbMax: 0, ...rest })),
   });
   await configurator.grow(size("a"));

@@ -99,7 +99,7 @@ describe("guards", () => {
     assert.ok(!closes(`${PREFIX}/server-snippet`, "  \n"));
     assert.ok(closes(`${PREFIX}/enable-modsecurity`, "no"));
     assert.ok(closes(`${PREFIX}/limit-rps`, ""));
-    assert.ok(closes(`${PREFIX}/auth-tls-verify-client`, "off"));
+    assert.ok(closes(`${PREFIX}/auth-type`, "none"));
     assert.ok(closes(`${PREFIX}/limit-rsp`, "0"), "of a misspelt one nobody knows what the value means");
   });
 
