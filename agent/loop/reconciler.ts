@@ -219,7 +219,8 @@ export class Reconciler {
     if (plan.lines.length > 0) {
       const outcome = await lane.push(plan.lines, this.#stopping.signal);
       this.#count(outcome.confirmed);
-      for (const { id, message } of outcome.refused) log.error("Data plane refused a document", { id, message });
+      for (const { id, message } of outcome.refused)
+        log.error("Data plane refused a document", { id, reason: message });
       await counter.raisePast(outcome.heldGeneration);
       this.#memory(outcome.outOfMemory);
       this.#postpone(outcome.again);

@@ -27,13 +27,14 @@ export interface EdgeOptions {
 
 type Asked = Omit<Question, "address" | "port">;
 
-const HEADGATE = join(REPOSITORY, "bin/headgate");
 export const HTTP_PORT = 80;
 export const HTTPS_PORT = 443;
 
 export class Edge {
   readonly machine: Machine;
   readonly stateDir: string;
+  /** The folder of the Headgate that is installed; today's unless a test installs another. */
+  home = REPOSITORY;
   readonly #options: EdgeOptions;
   #agent: Running | null = null;
 
@@ -73,13 +74,17 @@ export class Edge {
     return join(this.machine.scratch, "manifests");
   }
 
+  get #program(): string {
+    return join(this.home, "bin/headgate");
+  }
+
   /** Starts the agent; further arguments come after those of the options. */
   async run(more: readonly string[] = []): Promise<void> {
     const flags = ["--http", String(HTTP_PORT), "--https", String(HTTPS_PORT)];
     const ports = this.#options.portFlags === false ? [] : flags;
     const wrapper = this.#options.wrapper ?? [];
     this.#agent = await this.machine.spawn(
-      [...wrapper, HEADGATE, "run", ...ports, "--state-dir", this.stateDir, ...this.#options.args, ...more],
+      [...wrapper, this.#program, "run", ...ports, "--state-dir", this.stateDir, ...this.#options.args, ...more],
       { env: { HEADGATE_LOG_LEVEL: "debug", ...this.#options.env } },
     );
   }
@@ -131,7 +136,7 @@ export class Edge {
   }
 
   async headgate(...args: readonly string[]): Promise<{ stdout: string; stderr: string; exitCode: number }> {
-    return this.machine.exec([HEADGATE, ...args, "--state-dir", this.stateDir], { reject: false });
+    return this.machine.exec([this.#program, ...args, "--state-dir", this.stateDir], { reject: false });
   }
 
   async status(): Promise<StatusReport> {
