@@ -306,6 +306,7 @@ export class Edge {
         this.#nginxSince = now();
         tellNginxDown(this.health, reason, paths.errorLog);
       },
+      onUpgrade: () => this.reconciler.audit(),
       onUp: () => {
         this.#nginxSince = now();
         this.health.clear("nginx-down");

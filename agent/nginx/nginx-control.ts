@@ -29,6 +29,8 @@ export interface NginxControlOptions {
   readonly beforeStart: () => Promise<void>;
   readonly onDown: (reason: string) => void;
   readonly onUp: (masterPid: number) => void;
+  /** Its binary is being replaced: what was confirmed may not be what the second master holds. */
+  readonly onUpgrade: () => void;
 }
 
 export class NginxControl implements DataPlane {
@@ -75,12 +77,16 @@ export class NginxControl implements DataPlane {
     return this.#process.stop().finally(() => this.#client.close());
   }
 
-  push(lines: readonly PushLine[], signal: AbortSignal): Promise<readonly PushResult[]> {
+  async push(lines: readonly PushLine[], signal: AbortSignal): Promise<readonly PushResult[]> {
+    await this.#process.assertOneMaster();
     return this.#client.push(lines, signal);
   }
 
-  state(signal: AbortSignal): Promise<DataPlaneState> {
-    return this.#client.state(signal);
+  async state(signal: AbortSignal): Promise<DataPlaneState> {
+    await this.#process.assertOneMaster();
+    const state = await this.#client.state(signal);
+    this.#process.follow(state.masterPid);
+    return state;
   }
 
   held(signal: AbortSignal): Promise<readonly HeldDocument[]> {

@@ -9,6 +9,7 @@ import { execa } from "execa";
 import { AgentError, errorText } from "../lib/errors.ts";
 import { readFileIfThere } from "../lib/files.ts";
 import type { Logger } from "../lib/log.ts";
+import { masterThatShares, mayBeUpgrading } from "./binary-upgrade.ts";
 import { until } from "../lib/until.ts";
 import type { NginxPaths } from "./nginx-paths.ts";
 import type { PushClient } from "./push-client.ts";
@@ -31,6 +32,8 @@ export interface NginxProcessOptions {
   /** Told each time nginx is found gone, and each time it serves again (then with the pid of its master). */
   readonly onDown: (reason: string) => void;
   readonly onUp: (masterPid: number) => void;
+  /** Told when a second master is found beside the first one. */
+  readonly onUpgrade: () => void;
 }
 
 /**
@@ -42,6 +45,7 @@ export class NginxProcess {
   readonly #owns: boolean;
   readonly #stopping = new AbortController();
   #masterPid: number | null = null;
+  #upgrading = false;
   #watching: Promise<void> = Promise.resolve();
   #lastWords = "";
 
@@ -63,6 +67,23 @@ export class NginxProcess {
       if (error instanceof AgentError && error.code === "push-failed") return false;
       throw error;
     }
+  }
+
+  /** The master that answered last: after its binary was replaced it is another. */
+  follow(masterPid: number): void {
+    this.#masterPid = masterPid;
+  }
+
+  /** Throws `push-failed` while two masters share the push socket: a push would reach one of them by chance. */
+  async assertOneMaster(): Promise<void> {
+    const { client, paths } = this.#options;
+    const old = await masterThatShares(paths.pidFile);
+    if (old === null) return;
+    // A kept connection is one to a worker of before.
+    client.close();
+    throw new AgentError("push-failed", `nginx's binary is being replaced: two masters share the push socket`, {
+      hint: `Nothing is pushed until the first one stops: \`kill -QUIT ${old}\`.`,
+    });
   }
 
   /** Starts nginx unless it serves already. Throws `nginx-start` with nginx's own words. */
@@ -151,7 +172,7 @@ export class NginxProcess {
     const { log, onDown, onUp, paths } = this.#options;
     let backoffMs = BACKOFF_MS;
     while (!signal.aborted) {
-      await heldConnection(paths.pushSocket, () => this.#masterIsGone(), signal);
+      await heldConnection(paths.pushSocket, () => this.#noticeUpgrade() || this.#masterIsGone(), signal);
       if (signal.aborted) return;
       try {
         if (await this.isServing(signal)) {
@@ -182,6 +203,17 @@ export class NginxProcess {
         await delay(BACKOFF_MS_MAX, undefined, { signal }).catch(() => undefined); // only an abort rejects it
       }
     }
+  }
+
+  /** Tells of the beginning of an upgrade; never true, for nothing ends with it. */
+  #noticeUpgrade(): boolean {
+    const upgrading = mayBeUpgrading(this.#options.paths.pidFile);
+    if (upgrading && !this.#upgrading) {
+      this.#options.log.warn("Nginx's binary is being replaced", { pid: this.#masterPid });
+      this.#options.onUpgrade();
+    }
+    this.#upgrading = upgrading;
+    return false;
   }
 
   /** A unit's nginx is its unit's to watch: its processes may be ones that the agent cannot see. */
@@ -225,10 +257,14 @@ function startHint(said: string, errorLog: string): string {
   return `Read ${errorLog}.`;
 }
 
-/** Resolves when a connection to the socket ends or cannot be made, or when `isOver` says so. */
+/**
+ * Resolves when a connection to the socket ends or cannot be made, or when `isOver` says so. It asks one thing: nginx
+ * holds a connection without a request for no idle one, and a worker that is to end would wait a minute for it.
+ */
 function heldConnection(path: string, isOver: () => boolean, signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const connection = createConnection({ path });
+  connection.write("GET /v1/state HTTP/1.1\r\nHost: headgate\r\n\r\n");
   const poll = setInterval(() => {
     if (isOver()) end();
   }, MASTER_POLL_MS);
