@@ -23,6 +23,8 @@ export class FakeDataPlane implements DataPlane {
   readonly invalid = new Set<string>();
   readonly full = new Set<string>();
   epoch = "e1";
+  /** Of 1000. */
+  free = 900;
   /** Process ids. */
   workers: readonly number[] = [2];
   /** Awaited before a push is answered. */
@@ -41,7 +43,7 @@ export class FakeDataPlane implements DataPlane {
       epoch: this.epoch,
       generation: Math.max(0, ...[...this.documents.values()].map((held) => held.generation)),
       kinds: Object.fromEntries(digests([...this.documents.values()].filter((held) => held.text !== null))),
-      memory: { documents: { capacity: 1000, free: 900 } },
+      memory: { documents: { capacity: 1000, free: this.free } },
       worker: this.#worker(this.workers[0] ?? 0),
       workers: this.workers.map((pid) => this.#worker(pid)),
       masterPid: 1,

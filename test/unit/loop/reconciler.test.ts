@@ -314,6 +314,18 @@ test("a document without room does not hold up others", async (t) => {
   await w.settled(() => w.plane.live().has("backend:ns/b/80"));
 });
 
+test("memory that runs short is told before anything is refused, and no more when there is room", async (t) => {
+  const w = await world(t);
+  await w.settled(() => w.reconciler.facts.state !== null);
+  w.plane.free = 299;
+  w.reconciler.audit();
+  await w.settled(() => w.health.has("memory-low"));
+  assert.match(w.health.list()[0]?.message ?? "", /^shared dict documents has \d+ of \d+ kB left$/);
+  w.plane.free = 301;
+  w.reconciler.audit();
+  await w.settled(() => !w.health.has("memory-low"));
+});
+
 test("says in which generation a policy got stricter", async (t) => {
   const w = await world(t);
   w.edge.set("a", { peers: ["10.0.0.1"], closed: false });
