@@ -16,8 +16,8 @@ export interface Question {
   readonly tls?: boolean;
   readonly agent?: Agent;
   /**
-   * Asks once more where the server has ended a kept connection just when the request was sent (RFC 9112, section
-   * 9.3.1), as browsers do. A reload of nginx ends the kept connections of the old workers.
+   * Asks once more, on a connection of its own, where the server has ended a kept connection just when the request was
+   * sent (RFC 9112, section 9.3.1), as browsers do. A reload of nginx ends the kept connections of the old workers.
    */
   readonly retriesKept?: boolean;
 }
@@ -49,7 +49,8 @@ export function ask(question: Question): Promise<Answer> {
       : httpRequest(options);
   outgoing.on("timeout", () => outgoing.destroy(new Error(`no answer within ${ANSWER_MS_MAX} ms`)));
   outgoing.on("error", (error) => {
-    if (question.retriesKept === true && outgoing.reusedSocket) resolve(ask({ ...question, retriesKept: false }));
+    const { agent, ...fresh } = question;
+    if (question.retriesKept === true && agent !== undefined && outgoing.reusedSocket) resolve(ask(fresh));
     else reject(error);
   });
   outgoing.on("response", (response) => {
