@@ -17,6 +17,7 @@ export type ConditionCode =
   | "nginx-limited" // this nginx cannot do something that is asked for
   | "configuration-rejected" // nginx refused the candidate; the old one runs
   | "push-failing" // the data plane does not take documents
+  | "dataplane-problem" // nginx found documents, or a snapshot, that it cannot use
   | "memory-low" // a shared dict is over its watermark
   | "snapshot-failing" // the snapshot cannot be written
   | "snapshot-damaged";

@@ -14,6 +14,7 @@ import type { DataPlane, DataPlaneState } from "../nginx/data-plane.ts";
 import { type DocumentId, planDocuments } from "../plan/plan-documents.ts";
 import { SCHEMA } from "../render/documents.ts";
 import type { EdgeBuilder } from "./edge-builder.ts";
+import { tellFull, tellMemory, tellProblems } from "./tell-state.ts";
 
 /** How long a document stays after nothing names it any more. */
 const GRACE_MS = 10_000;
@@ -22,10 +23,6 @@ const AUDIT_EVERY_MS = 30_000;
 const ROUND_MS_MAX = 60_000;
 const BACKOFF_MS = 50;
 const BACKOFF_MS_MAX = 2_000;
-/** Share of a shared dict in use above which `status` warns. */
-const MEMORY_WATERMARK = 0.7;
-const MEMORY_HINT =
-  "The agent sizes shared memory from what it holds and grows it by a reload. If this stays, look for configuration-rejected in `headgate status`.";
 
 export interface ReconcilerOptions {
   readonly builder: EdgeBuilder;
@@ -222,7 +219,7 @@ export class Reconciler {
       for (const { id, message } of outcome.refused)
         log.error("Data plane refused a document", { id, reason: message });
       await counter.raisePast(outcome.heldGeneration);
-      this.#memory(outcome.outOfMemory);
+      if (outcome.outOfMemory) tellFull(this.#options.health);
       this.#postpone(outcome.again);
     }
     lane.keepRetiring(plan);
@@ -233,6 +230,8 @@ export class Reconciler {
   async #audit(): Promise<void> {
     const { dataPlane, lane, counter, health, log } = this.#options;
     const { signal } = this.#stopping;
+    // First: an audit that is asked for while this one looks is due after it. One that fails is due again.
+    this.#auditDue = false;
     const state = await dataPlane.state(signal);
     if (state.schema !== SCHEMA) {
       throw new Error(
@@ -249,21 +248,9 @@ export class Reconciler {
       }
     }
     for (const id of lane.askAgain(state)) this.#touched.add(id);
-    for (const problem of state.problems) log.warn("Data plane has a problem", { problem });
-    this.#auditDue = false;
     this.#facts = { ...this.#facts, state, generation: Math.max(state.generation, this.#facts.generation ?? 0) };
-    for (const [dict, { capacity, free }] of Object.entries(state.memory)) {
-      if (free >= capacity * (1 - MEMORY_WATERMARK)) health.clear("memory-low", dict);
-      else {
-        health.set({
-          code: "memory-low",
-          subject: dict,
-          severity: "warning",
-          message: `shared dict ${dict} has ${Math.round(free / 1024)} of ${Math.round(capacity / 1024)} kB left`,
-          hint: MEMORY_HINT,
-        });
-      }
-    }
+    tellMemory(health, state);
+    tellProblems(health, state);
   }
 
   #count(confirmed: number): void {
@@ -274,17 +261,6 @@ export class Reconciler {
       pushes: this.#facts.pushes + 1,
       documents: this.#facts.documents + confirmed,
     };
-  }
-
-  #memory(full: boolean): void {
-    if (!full) return;
-    this.#options.health.set({
-      code: "memory-low",
-      subject: "documents",
-      severity: "error",
-      message: "the shared dict of documents is full: new documents are refused, those before them stay",
-      hint: MEMORY_HINT,
-    });
   }
 
   #postpone(ids: readonly DocumentId[]): void {

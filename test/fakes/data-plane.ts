@@ -25,6 +25,7 @@ export class FakeDataPlane implements DataPlane {
   epoch = "e1";
   /** Of 1000. */
   free = 900;
+  problems: readonly string[] = [];
   /** Process ids. */
   workers: readonly number[] = [2];
   /** Awaited before a push is answered. */
@@ -47,7 +48,7 @@ export class FakeDataPlane implements DataPlane {
       worker: this.#worker(this.workers[0] ?? 0),
       workers: this.workers.map((pid) => this.#worker(pid)),
       masterPid: 1,
-      problems: [],
+      problems: this.problems,
     }));
   }
 

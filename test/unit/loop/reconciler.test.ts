@@ -326,6 +326,21 @@ test("memory that runs short is told before anything is refused, and no more whe
   await w.settled(() => !w.health.has("memory-low"));
 });
 
+test("problems that the data plane finds are one condition until they are gone", async (t) => {
+  const w = await world(t);
+  w.plane.problems = ["host a cannot be used", "host b cannot be used"];
+  w.reconciler.audit();
+  await w.settled(() => w.health.has("dataplane-problem"));
+  const told = (): readonly string[] => w.health.list().map(({ code, message }) => `${code}: ${message}`);
+  assert.deepEqual(told(), ["dataplane-problem: host a cannot be used; host b cannot be used"]);
+  w.plane.problems = ["a", "b", "c", "d", "e"];
+  w.reconciler.audit();
+  await w.settled(() => told()[0] === "dataplane-problem: a; b; c; and 2 more");
+  w.plane.problems = [];
+  w.reconciler.audit();
+  await w.settled(() => told().length === 0);
+});
+
 test("says in which generation a policy got stricter", async (t) => {
   const w = await world(t);
   w.edge.set("a", { peers: ["10.0.0.1"], closed: false });
