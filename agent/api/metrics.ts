@@ -49,7 +49,7 @@ export function createMetrics(
   const expiry = gauge("certificate_expires_timestamp_seconds", "When a certificate expires.", ["namespace", "secret"]);
   const reloads = counter("reloads_total", "Reloads of nginx.");
   const pushes = counter("pushes_total", "Changes that needed no reload.");
-  const documents = counter("pushed_documents_total", "Documents that were pushed.");
+  const documents = counter("confirmed_documents_total", "Documents that the data plane confirmed.");
 
   const collect = (now: StatusReport): void => {
     for (const metric of [info, event, conditions, expiry]) metric.reset();

@@ -142,8 +142,11 @@ const LOG_FORMAT =
   "$request_time $host $hg_route $upstream_addr $upstream_status $upstream_response_time $hg_request_id";
 /** Connections that may wait to be taken, of each listening socket. */
 export const LISTEN_BACKLOG = 4096;
-/** Counters: about 100 bytes a number, 20 MB hold those of 30,000 routes. */
-const METRICS_DICT_MB = 20;
+/**
+ * Counters: about 100 bytes a number, three or four for a route and up to 30 for a Service. As large as the documents,
+ * of which each Service has some too; memory that is not used is not taken.
+ */
+const METRICS_DICT_MB_MIN = 32;
 /** Peers that are ejected, or were of late: about 200 bytes each. */
 const HEALTH_DICT_MB = 4;
 /** Requests in flight where connections are balanced: about 130 bytes a peer. */
@@ -169,7 +172,7 @@ export function renderNginxFiles(view: NginxView, templates: TemplateEngine): re
       ...bases.flatMap(({ upstream, named }) => (upstream === null ? [] : [{ name: upstream, kept: !named }])),
     ],
     upstreamKeepaliveConnections: keepaliveConnections(view),
-    metricsDictMb: METRICS_DICT_MB,
+    metricsDictMb: Math.max(METRICS_DICT_MB_MIN, view.documentsDictMb),
     healthDictMb: HEALTH_DICT_MB,
     loadDictMb: LOAD_DICT_MB,
     pushBodyBytesMax: PUSH_BODY_BYTES_MAX,

@@ -9,6 +9,7 @@ local health = require("headgate.health")
 local headers = require("headgate.filters.headers")
 
 local ngx = ngx
+local now = ngx.now
 local var = ngx.var
 
 local HTTP_CLOSE = 444
@@ -36,6 +37,7 @@ function _M.filter()
     local status = ngx.status
     if status >= 200 or (status == 101 and var.hg_upgrade == "websocket") then
         local ctx = ngx.ctx
+        ctx.answered = now()
         if ctx.headers then
             headers.apply(ctx.headers, var, put)
         end

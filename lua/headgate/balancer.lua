@@ -187,7 +187,7 @@ local function retry(ctx, route)
         ctx.asked = nil
         index = pick(ctx, route, backend)
     end
-    ctx.backend, ctx.index = backend, index
+    ctx.backend, ctx.index, ctx.asked_at = backend, index, now()
     return connect(route, backend, index)
 end
 
@@ -210,6 +210,7 @@ function _M.balance()
     local index = pick(ctx, route, backend)
     ctx.tries = 1
     ctx.index = index
+    ctx.asked_at = now()
     local budget = backend.budget
     budget.asked = budget.asked + 1
     local more = (route.tries < backend.count and route.tries or backend.count) - 1

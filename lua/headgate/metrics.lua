@@ -3,13 +3,17 @@
 local balance = require("headgate.balance")
 local contexts = require("headgate.contexts")
 local health = require("headgate.health")
+local labels = require("headgate.metric_labels")
 local limits = require("headgate.limits")
 local peer_report = require("headgate.peer_report")
 local series = require("headgate.series")
+local service_metrics = require("headgate.service_metrics")
+local service_series = require("headgate.service_series")
 local store = require("headgate.store")
 
 local take_context = contexts.take
-local format, match, gsub = string.format, string.match, string.gsub
+local format, match = string.format, string.match
+local log_service = service_metrics.log
 local ngx = ngx
 local now = ngx.now
 local start_time = ngx.req.start_time
@@ -47,12 +51,17 @@ function _M.log()
     if backend and (status >= HTTP_CLOSE or backend.health) then
         health.done(ctx, status)
     end
-    series.count(ctx.series or unrouted, status, now() - start_time())
+    local seconds = now() - start_time()
+    if ctx.asked_at then
+        log_service(ctx, backend, seconds)
+    end
+    series.count(ctx.series or unrouted, status, seconds)
 end
 
 --- Adds this worker's counts to those of all.
 function _M.flush()
     series.flush(add)
+    service_series.flush(add)
     health.flush(add)
 end
 
@@ -65,6 +74,7 @@ function _M.sweep()
         end
     end
     series.keep(in_use)
+    service_series.keep(store.backend.cache)
 end
 
 --- Counts the result of a push.
@@ -78,18 +88,29 @@ function _M.prepare()
     dict:safe_add("dropped", 0)
 end
 
-local function label(value)
-    return (gsub(value, '[\\"\n]', { ["\\"] = "\\\\", ['"'] = '\\"', ["\n"] = "\\n" }))
-end
-
-local function labels_of(key)
-    local namespace, ingress, service = match(key, "^([^/]*)/([^/]*)/([^/]*)$")
-    return format('namespace="%s",ingress="%s",service="%s"',
-        label(namespace or ""), label(ingress or ""), label(service or ""))
-end
-
-local function number(value)
-    return value % 1 == 0 and format("%d", value) or format("%.6f", value)
+-- Deletes what is counted of Ingresses and Services that are gone. Twice after each deletion of a
+-- document: the last requests of a route may end after the first time.
+local function drop_gone()
+    local deletions = store.deletions()
+    local done = dict:get("dropped gone")
+    if done == 2 * deletions + 1 then
+        return
+    end
+    local ingresses = {}
+    for _, route in ipairs(store.list("route")) do
+        ingresses[match(route.key, "^[^/]*/[^/]*")] = true
+    end
+    for _, key in ipairs(dict:get_keys(0)) do
+        local ingress = match(key, "^requests %d ([^/]+/[^/]+)/")
+            or match(key, "^seconds ([^/]+/[^/]+)/")
+        local _, _, id = service_series.read_key(key)
+        if (ingress and not ingresses[ingress])
+            or (id and not store.is_held(store.backend, id))
+        then
+            dict:delete(key)
+        end
+    end
+    dict:set("dropped gone", done == 2 * deletions and 2 * deletions + 1 or 2 * deletions)
 end
 
 local function histogram(out)
@@ -103,30 +124,28 @@ local function histogram(out)
     end
     total = total + (dict:get("bucket " .. (#series.BUCKETS + 1)) or 0)
     out[#out + 1] = format('%s_bucket{le="+Inf"} %d', name, total)
-    out[#out + 1] = format("%s_sum %s", name, number(dict:get("bucket sum") or 0))
+    out[#out + 1] = format("%s_sum %s", name, labels.number(dict:get("bucket sum") or 0))
     out[#out + 1] = format("%s_count %d", name, total)
 end
 
-local function by_route(out)
+local function by_route(out, keys)
     local requests, seconds, pushes = {}, {}, {}
-    local keys = dict:get_keys(0)
-    table.sort(keys)
     for _, key in ipairs(keys) do
         local value = dict:get(key) or 0
         local class, rest = match(key, "^requests (%d) (.*)$")
         if class then
             requests[#requests + 1] = format('headgate_requests_total{%s,code="%sxx"} %s',
-                labels_of(rest), class, number(value))
+                labels.of_route(rest), class, labels.number(value))
         end
         rest = match(key, "^seconds (.*)$")
         if rest then
             seconds[#seconds + 1] = format("headgate_request_seconds_total{%s} %s",
-                labels_of(rest), number(value))
+                labels.of_route(rest), labels.number(value))
         end
         rest = match(key, "^push (.*)$")
         if rest then
             pushes[#pushes + 1] = format('headgate_pushed_documents_total{result="%s"} %s',
-                rest, number(value))
+                rest, labels.number(value))
         end
     end
     local function block(name, help, lines)
@@ -141,28 +160,20 @@ local function by_route(out)
     block("headgate_pushed_documents_total", "Lines of pushes by result.", pushes)
 end
 
-local function backend_labels(id)
-    local namespace, service, port = match(id, "^([^/]*)/([^/]*)/([^/]*)$")
-    return format('namespace="%s",service="%s",port="%s"',
-        label(namespace or ""), label(service or ""), label(port or ""))
-end
-
-local function by_backend(out)
+local function by_backend(out, keys)
     out[#out + 1] = "# HELP headgate_peer_ejections_total Times that a peer was ejected."
     out[#out + 1] = "# TYPE headgate_peer_ejections_total counter"
-    local keys = dict:get_keys(0)
-    table.sort(keys)
     for _, key in ipairs(keys) do
         local id = match(key, "^ejections (.*)$")
         if id then
-            out[#out + 1] = format("headgate_peer_ejections_total{%s} %d", backend_labels(id),
+            out[#out + 1] = format("headgate_peer_ejections_total{%s} %d", labels.of_backend(id),
                 dict:get(key) or 0)
         end
     end
     out[#out + 1] = "# HELP headgate_peers_ejected Peers of a Service that are ejected now."
     out[#out + 1] = "# TYPE headgate_peers_ejected gauge"
     for _, id in ipairs(peer_report.troubled_ids()) do
-        out[#out + 1] = format("headgate_peers_ejected{%s} %d", backend_labels(id),
+        out[#out + 1] = format("headgate_peers_ejected{%s} %d", labels.of_backend(id),
             peer_report.ejected(id))
     end
 end
@@ -177,10 +188,15 @@ end
 --- Everything as Prometheus text.
 ---@return string
 function _M.text()
-    local out = {}
-    by_route(out)
-    by_backend(out)
+    drop_gone()
+    local out, keys = {}, dict:get_keys(0)
+    table.sort(keys)
+    by_route(out, keys)
+    by_backend(out, keys)
     histogram(out)
+    service_metrics.write(out, keys, function(key)
+        return dict:get(key)
+    end)
     local summary = store.summary()
     out[#out + 1] = "# HELP headgate_documents Documents held, by kind."
     out[#out + 1] = "# TYPE headgate_documents gauge"

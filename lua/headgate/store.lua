@@ -129,6 +129,20 @@ function _M.get_at(of, id, changes)
     return load(of, id, nil, version, changes)
 end
 
+--- How many deletions there were.
+---@return integer
+function _M.deletions()
+    return versions:get("#deletions") or 0
+end
+
+--- Whether there is such a document now.
+---@param of headgate.kind
+---@param id string
+---@return boolean
+function _M.is_held(of, id)
+    return (versions:get(of.prefix .. id) or 0) > 0
+end
+
 --- How many changes there were. A change that was answered is counted.
 ---@return integer?
 function _M.changes()
