@@ -1,7 +1,8 @@
 // `npm test`: runs the lanes in order and ends with `N passed, N failed, N skipped`.
 //   npm test                    everything but the long lanes
 //   npm test -- unit lua        only these
-//   npm test -- --all | --bench the long lanes too | only the figures, in full
+//   npm test -- --all           the long lanes too
+//   npm test -- --bench ...     only the figures, in full; what follows goes to bench/run.ts
 // HEADGATE_FAKE_ONLY=1 leaves out what needs a real API server.
 
 import { parseArgs } from "node:util";
@@ -14,14 +15,16 @@ const EXIT_USAGE = 2;
 interface Request {
   readonly lanes: readonly Lane[];
   readonly all: boolean;
-  readonly figures: boolean;
+  readonly figures: readonly string[] | null;
   readonly fakeOnly: boolean;
 }
 
 function parseRequest(argv: readonly string[]): Request | string {
-  const options = { all: { type: "boolean" }, bench: { type: "boolean" } } as const;
-  const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true });
-  const names = values.bench ? ["bench"] : positionals;
+  const figures = argv[0] === "--bench" ? argv.slice(1) : null;
+  const options = { all: { type: "boolean" } } as const;
+  const args = figures === null ? [...argv] : [];
+  const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
+  const names = figures === null ? positionals : ["bench"];
   const unknown = names.find((name) => !LANES.some((lane) => lane.name === name));
   if (unknown !== undefined) {
     const known = LANES.map((lane) => `  ${lane.name.padEnd(10)} ${lane.what}`).join("\n");
@@ -30,7 +33,7 @@ function parseRequest(argv: readonly string[]): Request | string {
   const fakeOnly = process.env["HEADGATE_FAKE_ONLY"] === "1";
   const chosen = LANES.filter((lane) => names.length === 0 || names.includes(lane.name));
   const lanes = chosen.filter((lane) => !fakeOnly || !needsCluster(lane));
-  return { lanes, all: values.all === true, figures: values.bench === true, fakeOnly };
+  return { lanes, all: values.all === true, figures, fakeOnly };
 }
 
 async function runLane(lane: Lane, options: LaneOptions): Promise<Tally> {

@@ -1,8 +1,9 @@
 // The figures: `npm run bench`, or `run.ts --short` for the gates alone in a small form. Prints a line
 // `gate NAME: passed|failed …` for each gate; counts and ratios are gates, times are only told.
-//   --short       fewer samples; writes nothing
-//   --quiet S     seconds for which nothing changes in a large cluster, 20 unless told: 3600 shows a quiet hour
-//   --only NAME   one part (repeatable): changes, cpu; in the full form also size, big-host, five-thousand
+//   NAME, --only NAME   these parts alone, in the order of PARTS below; some have no short form
+//   --short             fewer samples; writes nothing
+//   --quiet S           seconds for which nothing changes in a large cluster, 20 unless told: 3600 shows a quiet hour
+//   --minutes N         how long `soak` lasts: 60 where it is asked for by name, 5 in a run of everything
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -16,12 +17,15 @@ import { measureManyHosts } from "./five-thousand.ts";
 import { writeReport } from "./report.ts";
 import type { Figure, Gate, Result } from "./support/result.ts";
 
+const EXIT_USAGE = 2;
 const LAB = join(REPOSITORY, "test/edges/lab.sh");
 const RUN_MS_MAX = 120 * 60_000;
+const SOAK_MINUTES = { named: 60, all: 5 };
 
 export interface BenchOptions {
   readonly short: boolean;
   readonly quietSeconds: number;
+  readonly soakMinutes: number;
 }
 
 const PARTS = {
@@ -72,20 +76,29 @@ async function main(argv: readonly string[]): Promise<number> {
     short: { type: "boolean" },
     only: { type: "string", multiple: true },
     quiet: { type: "string", default: "20" },
+    minutes: { type: "string" },
     "in-lab": { type: "boolean" },
   } as const;
-  const { values } = parseArgs({ args: [...argv], options });
+  const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true });
+  const parts = [...positionals, ...(values.only ?? [])];
+  const unknown = parts.find((part) => !Object.hasOwn(PARTS, part));
+  const soakMinutes = Number(values.minutes ?? SOAK_MINUTES[parts.includes("soak") ? "named" : "all"]);
+  const quietSeconds = Number(values.quiet);
+  if (unknown !== undefined || !(soakMinutes > 0) || !(quietSeconds > 0)) {
+    process.stderr.write(`cannot measure ${unknown ?? "for that long"}. Parts: ${Object.keys(PARTS).join(", ")}\n`);
+    return EXIT_USAGE;
+  }
   if (values["in-lab"] !== true) {
     // In a network of its own: its bridge, addresses and load meet nothing of this host.
     const inside = ["sh", LAB, NODE, join(import.meta.dirname, "run.ts"), "--in-lab", ...argv];
-    return (await runProgram(inside, { timeoutMs: RUN_MS_MAX })).ok ? 0 : 1;
+    return (await runProgram(inside, { timeoutMs: RUN_MS_MAX + soakMinutes * 60_000 })).ok ? 0 : 1;
   }
   const short = values.short === true;
-  const parts = values.only ?? [];
-  const results = await measure(parts, { short, quietSeconds: Number(values.quiet) });
+  const results = await measure(parts, { short, quietSeconds, soakMinutes });
   if (!short && parts.length === 0) await writeReport(results);
   const gates = results.flatMap((result) => result.gates);
-  return gates.length > 0 && gates.every((one) => one.passed) ? 0 : 1;
+  // A part that was asked for may have figures alone; a run of everything without a gate has measured nothing.
+  return (gates.length > 0 || parts.length > 0) && gates.every((one) => one.passed) ? 0 : 1;
 }
 
 // A part that broke off may have left a timer or a connection: they must not hold the run up.

@@ -10,8 +10,8 @@ import { add, NOTHING, type Tally } from "./tally.ts";
 export interface LaneOptions {
   /** The long lanes too. */
   readonly all: boolean;
-  /** The figures in full, which rewrites docs/benchmarks.md; else their gates in short form. */
-  readonly figures: boolean;
+  /** Arguments of bench/run.ts: the figures in full, and without any they rewrite docs/benchmarks.md. null: their gates in short form. */
+  readonly figures: readonly string[] | null;
 }
 
 /** What must be there before a lane runs. */
@@ -26,6 +26,8 @@ export interface Lane {
 
 const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
+/** bench/run.ts has a limit of its own, which knows how long it was asked to soak. */
+const BENCH_MS_MAX = 24 * 60 * MINUTE_MS;
 const TEST_DIRECTORY = join(REPOSITORY, "test");
 
 function files(folders: readonly string[], concurrency: number, testTimeoutMs: number): NodeTests {
@@ -131,9 +133,15 @@ function e2eMinimum(): number {
 /** Each line `gate NAME: passed|failed|skipped ...` of the bench is one test. */
 async function runBench(options: LaneOptions): Promise<Tally> {
   const script = join(TEST_DIRECTORY, "bench/run.ts");
-  const form = options.figures ? [] : ["--short"];
-  const { ok, output } = await runProgram([NODE, script, ...form], { timeoutMs: 60 * MINUTE_MS });
+  const form = options.figures ?? ["--short"];
+  const { ok, output } = await runProgram([NODE, script, ...form], { timeoutMs: BENCH_MS_MAX });
   const gates = (result: string): number => output.match(new RegExp(`^gate .+: ${result}\\b`, "gm"))?.length ?? 0;
   const failed = gates("failed");
-  return { passed: gates("passed"), skipped: gates("skipped"), failed: ok ? failed : Math.max(failed, 1) };
+  // A part that was asked for by its name may have figures alone.
+  const named = ok && options.figures !== null && options.figures.length > 0 ? 1 : 0;
+  return {
+    passed: Math.max(gates("passed"), named),
+    skipped: gates("skipped"),
+    failed: ok ? failed : Math.max(failed, 1),
+  };
 }
