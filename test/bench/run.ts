@@ -12,9 +12,10 @@ import { runProgram } from "../lanes/run-program.ts";
 import { measureAtSize } from "./at-size.ts";
 import { measureBigHost } from "./big-host.ts";
 import { measureChanges } from "./changes.ts";
-import { measureCpu } from "./cpu.ts";
+import { measureCpu, measureCpuOfTenThousand } from "./cpu.ts";
 import { measureManyHosts } from "./five-thousand.ts";
 import { writeReport } from "./report.ts";
+import { measureTls } from "./tls.ts";
 import type { Figure, Gate, Result } from "./support/result.ts";
 
 const EXIT_USAGE = 2;
@@ -31,6 +32,8 @@ export interface BenchOptions {
 const PARTS = {
   changes: measureChanges,
   cpu: measureCpu,
+  "cpu-10000": measureCpuOfTenThousand,
+  tls: measureTls,
   size: measureAtSize,
   "big-host": measureBigHost,
   "five-thousand": measureManyHosts,

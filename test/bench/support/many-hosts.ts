@@ -65,6 +65,8 @@ export interface StaticOptions {
   readonly port: number;
   readonly workers: number;
   readonly connections: number;
+  /** Kept connections of each upstream block. */
+  readonly keepalive: number;
   readonly accessLog: string;
   /** The `log_format headgate` of our own configuration. */
   readonly logFormat: string;
@@ -72,15 +74,17 @@ export interface StaticOptions {
   readonly modules: readonly string[];
   /** Directives of a location, without proxy_pass. */
   readonly location: readonly string[];
+  /** Further text for the `http` block. */
+  readonly more: string;
 }
 
-/** What a careful person writes by hand for these hosts: a server block and an upstream block with 64 kept connections for each. */
+/** What a careful person writes by hand for these hosts: a server block and an upstream block for each. */
 export function staticConfiguration(machine: Machine, options: StaticOptions): string {
   const blocks = Array.from({ length: options.count }, (_, index) => {
     const servers = peersOf(index, options.layout).map((address) => `        server ${address}:${PEER_PORT};`);
     return `    upstream upstream_${index} {
 ${servers.join("\n")}
-        keepalive 64;
+        keepalive ${options.keepalive};
         keepalive_requests 10000;
         keepalive_timeout 60s;
     }
@@ -105,10 +109,11 @@ http {
     keepalive_requests 10000;
     ${options.logFormat}
     access_log ${options.accessLog} headgate buffer=64k flush=1s;
-    server_names_hash_max_size 8192;
+    server_names_hash_max_size ${Math.max(8192, options.count * 4)};
     server_names_hash_bucket_size 128;
     client_max_body_size 1m;
 ${blocks.join("\n")}
+${options.more}
 }
 `;
 }

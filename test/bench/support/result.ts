@@ -43,6 +43,23 @@ export function atMost(
   };
 }
 
+/** A figure that is held against "at least `min`". */
+export function atLeast(
+  name: string,
+  value: number,
+  min: number,
+  more: { unit: string; runs?: readonly string[] },
+): Figure {
+  const unit = more.unit === "" ? "" : ` ${more.unit}`;
+  return {
+    name,
+    value: `${rounded(value)}${unit}`,
+    target: `≥ ${min}${unit}`,
+    met: value >= min,
+    runs: more.runs ?? [],
+  };
+}
+
 /** A figure that is only told. */
 export function told(name: string, value: string, runs: readonly string[] = []): Figure {
   return { name, value, target: null, met: null, runs };

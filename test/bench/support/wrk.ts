@@ -12,6 +12,7 @@ export interface WrkRun {
   readonly seconds: number;
   /** Broken connections and answers that were not 2xx or 3xx. */
   readonly errors: number;
+  readonly p99Us: number;
 }
 
 export interface WrkOptions {
@@ -35,10 +36,10 @@ end
 request = function()
     return requests[math.random(#requests)]
 end
-done = function(summary)
+done = function(summary, latency)
     local e = summary.errors
-    io.write(string.format('\\n{"requests":%d,"seconds":%.6f,"errors":%d}\\n', summary.requests,
-        summary.duration / 1e6, e.connect + e.read + e.write + e.timeout + e.status))
+    io.write(string.format('\\n{"requests":%d,"seconds":%.6f,"errors":%d,"p99Us":%d}\\n', summary.requests,
+        summary.duration / 1e6, e.connect + e.read + e.write + e.timeout + e.status, latency:percentile(99)))
 end
 `;
 
