@@ -15,6 +15,7 @@ import { measureChanges } from "./changes.ts";
 import { measureCpu, measureCpuOfTenThousand } from "./cpu.ts";
 import { measureManyHosts } from "./five-thousand.ts";
 import { writeReport } from "./report.ts";
+import { measureSlowPeer } from "./slow-peer.ts";
 import { measureTls } from "./tls.ts";
 import type { Figure, Gate, Result } from "./support/result.ts";
 
@@ -34,6 +35,7 @@ const PARTS = {
   cpu: measureCpu,
   "cpu-10000": measureCpuOfTenThousand,
   tls: measureTls,
+  "slow-peer": measureSlowPeer,
   size: measureAtSize,
   "big-host": measureBigHost,
   "five-thousand": measureManyHosts,
