@@ -7,7 +7,7 @@ import { eventually } from "../e2e/support/eventually.ts";
 import { ingress, NAMESPACE, type PathSpec, tlsSecret } from "../e2e/support/objects.ts";
 import { type OpenSocket, openWebSocket } from "../e2e/support/websocket.ts";
 import type { KubeObject } from "../kube/paths.ts";
-import { dataPlaneState } from "./support/data-plane-state.ts";
+import { workersOf } from "./support/data-plane-state.ts";
 import { KeepAliveClient, type Target } from "./support/keep-alive-client.ts";
 import { gate, type Result, rounded, told } from "./support/result.ts";
 import { change, ECHO, setEndpoints, type Stage, WEB } from "./support/stage.ts";
@@ -32,7 +32,7 @@ export async function measureChurn(stage: Stage, options: ChurnOptions): Promise
   const pairs = await Promise.all(Array.from({ length: PAIRS }, (_, index) => makePair(`pair-${index}`, [TLS_HOST])));
   await prepare(stage, pairs);
   const sockets = await openSockets(stage);
-  const before = JSON.stringify(await dataPlaneState(stage.edge));
+  const before = await workersOf(stage.edge);
   const load = new Load(stage);
   const started = performance.now();
   let seconds = 0;
@@ -44,7 +44,7 @@ export async function measureChurn(stage: Stage, options: ChurnOptions): Promise
   }
   const silent = await countSilent(sockets);
   for (const socket of sockets) socket.close();
-  const after = JSON.stringify(await dataPlaneState(stage.edge));
+  const after = await workersOf(stage.edge);
   const reloads = (await stage.edge.status()).reloads.total;
   const changes = `${options.endpoints} endpoint, ${options.routes} route and ${options.certificates} certificate changes`;
   const first = load.failures[0];

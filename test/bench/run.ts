@@ -16,6 +16,7 @@ import { measureCpu, measureCpuOfTenThousand } from "./cpu.ts";
 import { measureManyHosts } from "./five-thousand.ts";
 import { writeReport } from "./report.ts";
 import { measureSlowPeer } from "./slow-peer.ts";
+import { measureSoak } from "./soak.ts";
 import { measureTls } from "./tls.ts";
 import type { Figure, Gate, Result } from "./support/result.ts";
 
@@ -34,6 +35,7 @@ const PARTS = {
   changes: measureChanges,
   cpu: measureCpu,
   "cpu-10000": measureCpuOfTenThousand,
+  soak: measureSoak,
   tls: measureTls,
   "slow-peer": measureSlowPeer,
   size: measureAtSize,

@@ -8,11 +8,30 @@ export interface DataPlaneState {
   readonly epoch: string;
   /** Each worker and the generation of the configuration it runs, sorted: a reload changes all of it. */
   readonly workers: readonly { readonly pid: number; readonly configuration: number }[];
+  /** Of shared memory by dict, in bytes. */
+  readonly memory: Readonly<Record<string, { readonly capacity: number; readonly free: number }>>;
 }
 
 export async function dataPlaneState(edge: Edge): Promise<DataPlaneState> {
-  const socket = join(edge.stateDir, "run/push/push.sock");
-  const { stdout } = await edge.machine.exec(["curl", "-sSf", "--unix-socket", socket, "http://nginx/v1/state"]);
+  const { stdout } = await edge.machine.exec(callOf(edge, "/v1/state"));
   const state = JSON.parse(stdout) as DataPlaneState; // the push API's own answer
-  return { epoch: state.epoch, workers: state.workers.toSorted((a, b) => a.pid - b.pid) };
+  return { epoch: state.epoch, memory: state.memory, workers: state.workers.toSorted((a, b) => a.pid - b.pid) };
+}
+
+/** Epoch and workers as text: other text means that nginx was reloaded, or that one of its processes ended. */
+export async function workersOf(edge: Edge): Promise<string> {
+  const { epoch, workers } = await dataPlaneState(edge);
+  return JSON.stringify({ epoch, workers });
+}
+
+/** Documents that nginx has taken in since it started. */
+export async function pushesApplied(edge: Edge): Promise<number> {
+  const { stdout } = await edge.machine.exec(callOf(edge, "/v1/metrics"));
+  const value = /^headgate_pushed_documents_total\{result="applied"\} (\d+)$/m.exec(stdout)?.[1];
+  if (value === undefined) throw new Error("the metrics do not tell how many documents were applied");
+  return Number(value);
+}
+
+function callOf({ stateDir }: Edge, path: string): readonly string[] {
+  return ["curl", "-sSf", "--unix-socket", join(stateDir, "run/push/push.sock"), `http://nginx${path}`];
 }

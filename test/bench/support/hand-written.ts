@@ -3,6 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Edge } from "../../e2e/support/edge.ts";
+import { eventually } from "../../e2e/support/eventually.ts";
 import { moveTo, WORKER_CPU } from "./cpus.ts";
 import { type StaticOptions, staticConfiguration } from "./many-hosts.ts";
 import { startNginx } from "./nginx-machine.ts";
@@ -37,7 +38,15 @@ export async function startHandWritten(edge: Edge, name: string, options: HandWr
     more: more?.(rendered) ?? "",
   });
   const running = await startNginx(machine, name, text, options.port);
-  const workers = await childrenOf(machine, running.pidInside);
+  // It listens long before the workers are there, where it has thousands of server blocks.
+  const workers = await eventually(
+    `the workers of ${name}`,
+    async () => {
+      const children = await childrenOf(machine, running.pidInside);
+      return children.length === options.workers ? children : null;
+    },
+    60_000,
+  );
   await moveTo(machine, WORKER_CPU, workers);
   return workers;
 }

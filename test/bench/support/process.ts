@@ -10,7 +10,10 @@ export async function agentPid(edge: Edge): Promise<number> {
 
 export async function childrenOf(machine: Machine, pid: number): Promise<readonly number[]> {
   const { stdout } = await machine.exec(["cat", `/proc/${pid}/task/${pid}/children`]);
-  return stdout.trim().split(" ").map(Number);
+  return stdout
+    .split(" ")
+    .filter((text) => text.trim() !== "")
+    .map(Number);
 }
 
 /** Time on a processor of all threads of these processes, in nanoseconds. */
