@@ -68,11 +68,14 @@ async function readRendered(edge: Edge): Promise<Rendered> {
   };
 }
 
+/** What stands for variables of ours; all others are empty where a route asks for nothing, as without them. */
+const VARIABLES: Readonly<Record<string, string>> = { $hg_host: "$host", $hg_request_id: "$request_id" };
+
 /** The profile's own directives, with nginx's variables in place of those that Lua sets, and no WebSockets. */
 function locationLines(profile: string): readonly string[] {
   return profile
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line.startsWith("proxy_") && !line.startsWith("proxy_pass "))
-    .map((line) => line.replace("$hg_request_id", "$request_id").replace(/\$hg_(connection|upgrade)/, '""'));
+    .map((line) => line.replaceAll(/\$hg_\w+/g, (name) => VARIABLES[name] ?? '""'));
 }
