@@ -15,6 +15,8 @@ export interface QuickBackend {
 }
 
 const PORT = 8080;
+/** With ten thousand server blocks it takes a while, and longer where others are at work. */
+const LISTENS_WITHIN_MS = 180_000;
 
 /** A machine whose nginx answers every request with its name. */
 export async function startQuickBackend(name: string): Promise<QuickBackend> {
@@ -61,7 +63,13 @@ export async function startNginx(machine: Machine, name: string, text: string, p
   await writeFile(file, `pid ${join(directory, "nginx.pid")};\n${text}`);
   const running = await machine.spawn(["nginx", "-c", file]);
   try {
-    await eventually(`nginx ${name} listens on ${port}`, () => canConnect(machine.address, port));
+    const ended = running.exited.then(() => Promise.reject(new Error("it ended")));
+    const listens = eventually(
+      `nginx ${name} listens on ${port}`,
+      () => canConnect(machine.address, port),
+      LISTENS_WITHIN_MS,
+    );
+    await Promise.race([listens, ended]);
   } catch (cause) {
     throw new Error(`nginx ${name} does not start: ${running.output()}`, { cause });
   }
