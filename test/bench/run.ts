@@ -15,6 +15,7 @@ import { measureChanges } from "./changes.ts";
 import { measureCpu, measureCpuOfTenThousand } from "./cpu.ts";
 import { measureManyHosts } from "./five-thousand.ts";
 import { writeReport } from "./report.ts";
+import { measureDataPlane } from "./data-plane.ts";
 import { measureSlowPeer } from "./slow-peer.ts";
 import { measureSoak } from "./soak.ts";
 import { measureTls } from "./tls.ts";
@@ -36,6 +37,7 @@ const PARTS = {
   cpu: measureCpu,
   "cpu-10000": measureCpuOfTenThousand,
   soak: measureSoak,
+  "data-plane": measureDataPlane,
   tls: measureTls,
   "slow-peer": measureSlowPeer,
   size: measureAtSize,
