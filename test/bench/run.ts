@@ -16,6 +16,7 @@ import { measureCpu, measureCpuOfTenThousand } from "./cpu.ts";
 import { measureManyHosts } from "./five-thousand.ts";
 import { writeReport } from "./report.ts";
 import { measureDataPlane } from "./data-plane.ts";
+import { measureFilterCosts } from "./filter-costs.ts";
 import { measureSlowPeer } from "./slow-peer.ts";
 import { measureSoak } from "./soak.ts";
 import { measureTls } from "./tls.ts";
@@ -39,6 +40,7 @@ const PARTS = {
   soak: measureSoak,
   "data-plane": measureDataPlane,
   tls: measureTls,
+  filters: measureFilterCosts,
   "slow-peer": measureSlowPeer,
   size: measureAtSize,
   "big-host": measureBigHost,

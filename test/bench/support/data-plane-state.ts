@@ -13,8 +13,7 @@ export interface DataPlaneState {
 }
 
 export async function dataPlaneState(edge: Edge): Promise<DataPlaneState> {
-  const { stdout } = await edge.machine.exec(callOf(edge, "/v1/state"));
-  const state = JSON.parse(stdout) as DataPlaneState; // the push API's own answer
+  const state = (await ask(edge, "/v1/state")) as DataPlaneState; // docs/dataplane-api.md
   return { epoch: state.epoch, memory: state.memory, workers: state.workers.toSorted((a, b) => a.pid - b.pid) };
 }
 
@@ -30,6 +29,11 @@ export async function pushesApplied(edge: Edge): Promise<number> {
   const value = /^headgate_pushed_documents_total\{result="applied"\} (\d+)$/m.exec(stdout)?.[1];
   if (value === undefined) throw new Error("the metrics do not tell how many documents were applied");
   return Number(value);
+}
+
+/** A read on the push socket, by its path and query; what it answers is in docs/dataplane-api.md. */
+export async function ask(edge: Edge, path: string): Promise<unknown> {
+  return JSON.parse((await edge.machine.exec(callOf(edge, path))).stdout);
 }
 
 function callOf({ stateDir }: Edge, path: string): readonly string[] {

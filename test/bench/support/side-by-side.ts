@@ -15,6 +15,10 @@ export interface Load {
   readonly p99Us?: number;
 }
 
+interface Spent extends Load {
+  readonly us: number;
+}
+
 export interface Side {
   readonly machine: Machine;
   /** Numbers of the worker processes, as the machine sees them. */
@@ -44,7 +48,7 @@ export async function compare({ ours, theirs }: Sides, rounds: number): Promise<
   const result = { ratios: [] as number[], ours: [] as number[], theirs: [] as number[], p99Ratios: [] as number[] };
   let errors = 0;
   for (let index = 0; index <= rounds; index++) {
-    const [one, other] = await Promise.all([round(ours), round(theirs)]);
+    const [one, other] = await askBoth({ ours, theirs });
     errors += one.errors + other.errors;
     if (index === 0) continue; // Connections to endpoints are made, documents decoded, code compiled.
     result.ours.push(one.us);
@@ -69,7 +73,12 @@ export async function compareLonger(sides: Sides, rounds: number, max: number): 
   };
 }
 
-async function round({ machine, workers, load }: Side): Promise<Load & { readonly us: number }> {
+/** One round of both. Microseconds of processor time for each request are `us`. */
+export function askBoth({ ours, theirs }: Sides): Promise<readonly [Spent, Spent]> {
+  return Promise.all([round(ours), round(theirs)]);
+}
+
+async function round({ machine, workers, load }: Side): Promise<Spent> {
   const before = await cpuNs(machine, workers);
   const done = await load();
   if (done.requests === 0) throw new Error("nothing was answered in a round");

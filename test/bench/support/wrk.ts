@@ -22,6 +22,11 @@ export interface WrkOptions {
   readonly first?: number;
   readonly seconds: number;
   readonly connections: number;
+  /** One host by its name, instead of those above. */
+  readonly host?: string;
+  /** "/some/path?x=1" unless told. */
+  readonly path?: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 // Hosts come in a random order, the same in each run.
@@ -29,8 +34,13 @@ const SCRIPT = `
 local requests = {}
 init = function(args)
     math.randomseed(7)
+    local headers = {}
+    for at = 5, #args, 2 do
+        headers[args[at]] = args[at + 1]
+    end
     for index = tonumber(args[2]), tonumber(args[2]) + tonumber(args[1]) - 1 do
-        requests[#requests + 1] = wrk.format("GET", "/some/path?x=1", { Host = "host-" .. index .. ".example.test" })
+        headers.Host = args[4] ~= "" and args[4] or "host-" .. index .. ".example.test"
+        requests[#requests + 1] = wrk.format("GET", args[3], headers)
     end
 end
 request = function()
@@ -83,8 +93,9 @@ export class Wrk {
     // The machine's network alone: wrk itself is the host's.
     const argv = ["--target", String(this.#machine.pid), "--net", ...wrk];
     const url = `http://127.0.0.1:${options.port}`;
+    const { hosts, first = 0, path = "/some/path?x=1", host = "", headers = {} } = options;
     const stdout = await output(
-      [...argv, url, "--", String(options.hosts), String(options.first ?? 0)],
+      [...argv, url, "--", String(hosts), String(first), path, host, ...Object.entries(headers).flat()],
       (options.seconds + 60) * 1000,
     );
     const line = stdout.split("\n").find((text) => text.startsWith("{"));
