@@ -13,6 +13,7 @@ import { measureAtSize } from "./at-size.ts";
 import { measureBigHost } from "./big-host.ts";
 import { measureChanges } from "./changes.ts";
 import { measureCpu, measureCpuOfTenThousand } from "./cpu.ts";
+import { measureDeadPeer } from "./dead-peer.ts";
 import { measureManyHosts } from "./five-thousand.ts";
 import { writeReport } from "./report.ts";
 import { measureDataPlane } from "./data-plane.ts";
@@ -41,6 +42,7 @@ const PARTS = {
   "data-plane": measureDataPlane,
   tls: measureTls,
   filters: measureFilterCosts,
+  "dead-peer": measureDeadPeer,
   "slow-peer": measureSlowPeer,
   size: measureAtSize,
   "big-host": measureBigHost,
