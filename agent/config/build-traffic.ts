@@ -114,6 +114,7 @@ function buildProxy({ value, flag, number, text, list }: Access): ProxyTraffic {
     retryOn: list("proxy.retryOn"),
     retryTries: number("proxy.retryTries"),
     retryTimeoutMs: number("proxy.retryTimeoutMs"),
+    slowStartS: number("proxy.slowStartS"),
     retryBudgetPercent: number("proxy.retryBudgetPercent"),
     retryBudgetMinPerS: number("proxy.retryBudgetMinPerS"),
     loadBalance: text("proxy.loadBalance") as ProxyTraffic["loadBalance"], // the setting has these three

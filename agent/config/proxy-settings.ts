@@ -82,6 +82,9 @@ export const PROXY_SETTINGS: readonly Setting[] = [
       counterparts: same("load-balance", "round_robin"),
     },
   ),
+  setting("proxy.slowStartS", seconds(0, 3600), "for how long the share of a new peer grows from a tenth; 0: off", {
+    default: 0,
+  }),
   setting(
     "proxy.keepaliveConnections",
     count(1, 100_000),

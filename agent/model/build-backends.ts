@@ -14,6 +14,7 @@ import { peerCheckOf } from "./peer-check.ts";
 import { problemOf } from "./problems.ts";
 import { badServiceBalance } from "./ingress/balance.ts";
 import { findPort } from "./service-port.ts";
+import { badSlowStart, slowStartOf } from "./slow-start.ts";
 
 /**
  * Builds the backends of a Service, `serviceKey` "<namespace>/<service>". Ready endpoints serve; where none is ready,
@@ -51,6 +52,7 @@ function buildUnchecked(
     for (const port of ports) keepBackend(backends, emptyBackend(serviceKey, String(port), reason));
   } else {
     const slices = input.endpointSlices(serviceKey);
+    const slowStartS = slowStartOf(service);
     const allowed = addressFilter(settings);
     const said = endpointsModeOf(service, settings);
     if (said === null) problems.push(badMode(service, settings, input.hostsOfService(serviceKey)));
@@ -68,15 +70,21 @@ function buildUnchecked(
         );
       } else {
         const byPods = joinSlices(serviceKey, port, slices, allowedPods);
-        keepBackend(backends, backendByMode(mode, byPods, { service, port, slices, nodes: nodes ?? [], allowed }));
+        const backend = backendByMode(mode, byPods, { service, port, slices, nodes: nodes ?? [], allowed });
+        keepBackend(backends, slowStartS === null ? backend : { ...backend, slowStartS });
       }
     }
     problems.push(...refusedEndpoints(slices, allowedPods, input.hostsOfService(serviceKey)));
   }
-  const bad = service === undefined ? null : badServiceBalance(service, input.hostsOfService(serviceKey));
-  if (bad !== null) problems.push(bad);
-  if (service !== undefined) problems.push(...withoutPeers(service, [...backends.values()], input, serviceKey));
+  if (service !== undefined) {
+    problems.push(...badAnnotations(service, input.hostsOfService(serviceKey)));
+    problems.push(...withoutPeers(service, [...backends.values()], input, serviceKey));
+  }
   return { backends: [...backends.values()], problems, externalName: null };
+}
+
+function badAnnotations(service: Service, hosts: readonly string[]): readonly Problem[] {
+  return [badServiceBalance(service, hosts), badSlowStart(service, hosts)].filter((problem) => problem !== null);
 }
 
 /** What an endpoint can do, the more the better: slices overlap while endpoints move between them. */

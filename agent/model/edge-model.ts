@@ -38,6 +38,8 @@ export interface Backend {
   readonly draining: number;
   /** Why there is no peer, for `status` and `explain`; null where there are peers. */
   readonly reason: string | null;
+  /** For how long the share of a new peer grows, where the Service says it. */
+  readonly slowStartS?: number;
 }
 
 /** How an edge asks the peers of a Service whether they are well. */

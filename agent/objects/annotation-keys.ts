@@ -12,6 +12,9 @@ export const ENDPOINTS_ANNOTATION = "headgate.dev/endpoints";
 /** The key on a Service that says how its peers are picked, for routes whose Ingress says nothing. */
 export const LOAD_BALANCE_ANNOTATION = "headgate.dev/load-balance";
 
+/** The key on a Service that says for how long the share of a new peer grows. */
+export const SLOW_START_ANNOTATION = "headgate.dev/slow-start";
+
 /** The key on a Service that says how its peers are checked, and what stands behind it and a "-" in further ones. */
 export const CHECK_ANNOTATION = "headgate.dev/health-check";
 export const CHECK_DETAILS = [
@@ -30,6 +33,7 @@ export const CHECK_DETAILS = [
 export const SERVICE_ANNOTATIONS: readonly string[] = [
   ENDPOINTS_ANNOTATION,
   LOAD_BALANCE_ANNOTATION,
+  SLOW_START_ANNOTATION,
   CHECK_ANNOTATION,
   ...CHECK_DETAILS.map((detail) => `${CHECK_ANNOTATION}-${detail}`),
 ];

@@ -16,6 +16,8 @@ export interface BackendValue {
   readonly namespace: string;
   readonly service: string;
   readonly port: string;
+  /** For how many seconds the share of a new peer grows; absent: as the configuration has it. */
+  readonly slow_start_s?: number;
   readonly balancer: "round_robin";
   readonly addresses: readonly string[];
   readonly ports: readonly number[];
@@ -135,6 +137,7 @@ export function renderBackend(backend: Backend): RenderedDocument {
     addresses: backend.peers.map((peer) => peer.address),
     ports: backend.peers.map((peer) => peer.port),
     weights: backend.peers.map((peer) => peer.weight),
+    ...(backend.slowStartS === undefined ? {} : { slow_start_s: backend.slowStartS }),
   };
   return rendered("backend", backend.key, value);
 }

@@ -50,6 +50,8 @@ export interface ProxyTraffic {
   readonly retryOn: readonly string[];
   readonly retryTries: number;
   readonly retryTimeoutMs: number;
+  /** 0: off. */
+  readonly slowStartS: number;
   readonly retryBudgetPercent: number;
   readonly retryBudgetMinPerS: number;
   readonly loadBalance: "round_robin" | "ewma" | "least_conn";

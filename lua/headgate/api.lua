@@ -13,6 +13,7 @@ local peer_report = require("headgate.peer_report")
 local problems = require("headgate.problems")
 local process = require("headgate.process")
 local nginx_process = require("ngx.process")
+local slow_start = require("headgate.slow_start")
 local store = require("headgate.store")
 local version = require("headgate.version")
 local workers = require("headgate.workers")
@@ -81,6 +82,16 @@ local function check_use(line)
     return true
 end
 
+-- What peers are new must be known when the document counts.
+local function put_backend(line, text)
+    local noted = slow_start.note(line, store.text)
+    local result, held = store.put("backend", line.key, line.generation, text)
+    if result ~= "applied" then
+        slow_start.undo(line.key, noted)
+    end
+    return result, held
+end
+
 local function apply(text)
     local line, err = store.decode(text)
     if line == nil then
@@ -98,7 +109,11 @@ local function apply(text)
         if not ok then
             return result_line("invalid", nil, problem)
         end
-        result, held = store.put(line.kind, line.key, line.generation, text)
+        if line.kind == "backend" then
+            result, held = put_backend(line, text)
+        else
+            result, held = store.put(line.kind, line.key, line.generation, text)
+        end
     end
     return result_line(result, result == "stale" and held or nil)
 end

@@ -9,6 +9,7 @@ local limits = require("headgate.limits")
 local peers = require("headgate.peers")
 local retry_budget = require("headgate.retry_budget")
 local round_robin = require("headgate.pickers.round_robin")
+local slow_start = require("headgate.slow_start")
 local store = require("headgate.store")
 
 local next_peer = round_robin.next
@@ -113,15 +114,22 @@ local function probe(ctx, route, backend, tried, mask)
     return picked or nil
 end
 
--- Where some peers are out. They come last, but before none: they may be well by now. So do all
--- where too many are out.
-local function pick_among(ctx, route, backend, tried, known)
-    local mask = known.mask
-    local index = mask and (probe(ctx, route, backend, tried, mask)
-        or by_way(ctx, route, backend, joined(backend, tried, mask)))
+-- Where some peers are out, or new. Those that are out come last, but before none: they may be well
+-- by now. So do all where too many are out.
+local function pick_among(ctx, route, backend, tried)
+    local known = backend.health
+    local mask = known and known.mask
+    local index = mask and probe(ctx, route, backend, tried, mask)
+    local barred = mask and joined(backend, tried, mask) or tried
+    if not index and backend.young and not (route.balance and route.balance.sticky) then
+        index = by_way(ctx, route, backend, slow_start.hold_back(backend, barred))
+    end
+    if not index and mask then
+        index = by_way(ctx, route, backend, barred)
+    end
     if not index then
         index = by_way(ctx, route, backend, tried)
-        ctx.probe = index and known.is_out[index] or nil
+        ctx.probe = index and known and known.is_out[index] or nil
     end
     return index
 end
@@ -131,8 +139,8 @@ local function pick(ctx, route, backend, tried)
         health.look(backend)
     end
     local known = backend.health
-    if known and known.out > 0 then
-        return pick_among(ctx, route, backend, tried, known)
+    if backend.young or (known and known.out > 0) then
+        return pick_among(ctx, route, backend, tried)
     end
     return by_way(ctx, route, backend, tried)
 end

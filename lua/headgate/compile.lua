@@ -47,6 +47,7 @@ function _M.backend(value, id)
         addresses = addresses,
         ports = value.ports,
         weights = value.weights,
+        slow_start_s = value.slow_start_s,
         -- One block alone stands in the configuration by its name.
         upstream = _M.upstreams > 1 and ngx.crc32_short(id) % _M.upstreams .. "-headgate" or "",
         budget = retry_budget.of(id),

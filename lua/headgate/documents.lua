@@ -65,7 +65,7 @@ local kinds = {
         addresses = list(address, limits.backend_peers_max),
         ports = list(integer(1, 65535), limits.backend_peers_max),
         weights = list(integer(1, limits.weight_max), limits.backend_peers_max),
-    }, same_length),
+    }, same_length, { slow_start_s = integer(0, limits.slow_start_s_max) }),
     route = object({
         namespace = word,
         ingress = word,

@@ -12,6 +12,7 @@ local limits = require("headgate.limits")
 local outliers = require("headgate.outliers")
 local peers = require("headgate.peers")
 local peer_records = require("headgate.peer_records")
+local slow_start = require("headgate.slow_start")
 
 local format = string.format
 local sort = table.sort
@@ -109,6 +110,7 @@ end
 ---@param backend table
 function _M.look(backend)
     backend.looked = backend.checked
+    backend.young = slow_start.look(backend)
     local text = rules.enabled and peer_records.text(backend.id) or nil
     local said = checked_peers.text(backend.id)
     local health = backend.health

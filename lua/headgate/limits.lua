@@ -38,6 +38,7 @@ local _M = {
     hash_bound_max = 10000,
     backend_peers_max = 10000,
     weight_max = 100,
+    slow_start_s_max = 3600,
     timeout_ms_max = 86400000,
     tries_max = 100,
     certificate_bytes_max = 262144,

@@ -17,6 +17,7 @@ local refused_certificate = require("headgate.refused_certificate")
 local regex = require("headgate.regex")
 local request = require("headgate.request")
 local retry_budget = require("headgate.retry_budget")
+local slow_start = require("headgate.slow_start")
 local snapshot = require("headgate.snapshot")
 local store = require("headgate.store")
 local tls = require("headgate.tls")
@@ -53,6 +54,7 @@ local _M = {
 ---@field access_log boolean
 ---@field health headgate.health_rules?
 ---@field retry_budget headgate.retry_rules?
+---@field slow_start_s integer?
 
 -- LuaJIT's own limits are for shorter code: a decision with all its steps is longer than what it
 -- compiles in one piece, and interpreted it costs a fifth of a request more. Counts, and KB.
@@ -78,6 +80,7 @@ function _M.init(settings)
     tls.reject_unknown_names = settings.reject_unknown_names
     compile.timeouts = settings.timeouts
     health.configure(settings.health)
+    slow_start.usual_s = settings.slow_start_s or 0
     retry_budget.configure(settings.retry_budget, ngx.worker.count())
     regex.init()
     metrics.prepare()
