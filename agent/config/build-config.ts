@@ -79,6 +79,7 @@ export function buildConfig(layers: Layers, around: Surroundings, complain: Comp
     traffic: buildTraffic(held),
     endpoints: {
       mode: get.choice("endpoints.mode", ["pod", "nodePort", "clusterIP"], "pod"),
+      zone: get.textOrNull("endpoints.zone"),
       allowLocal: get.flag("endpoints.allowLocal", false),
       refused: get.list("endpoints.refused", []),
       externalNames: get.list("endpoints.externalNames", []),

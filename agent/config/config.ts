@@ -17,6 +17,8 @@ export interface Config {
   readonly endpoints: {
     /** Where endpoints are asked, where a Service says nothing itself. */
     readonly mode: "pod" | "nodePort" | "clusterIP";
+    /** The zone of this machine, as the label topology.kubernetes.io/zone of Nodes has it; null: none. */
+    readonly zone: string | null;
     readonly allowLocal: boolean;
     /** Networks that no endpoint may be in. */
     readonly refused: readonly string[];

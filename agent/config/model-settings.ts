@@ -15,6 +15,7 @@ export function modelSettings(config: Config, hostAddresses: () => readonly stri
     defaultCertificate: ingress.defaultCertificate,
     allowedResponseHeaders: ingress.allowedResponseHeaders,
     endpointsMode: config.endpoints.mode,
+    zone: config.endpoints.zone,
     allowLocalEndpoints: config.endpoints.allowLocal,
     refusedNetworks: config.endpoints.refused,
     externalNames: config.endpoints.externalNames,

@@ -108,6 +108,12 @@ export const SETTINGS: readonly Setting[] = [
     { kind: "choice", values: ["pod", "nodePort", "clusterIP"] },
     "where endpoints are asked, where a Service says nothing itself",
   ),
+  setting(
+    "endpoints.zone",
+    { kind: "text", pattern: /^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/, example: "eu-central-1a" },
+    "zone of this machine: endpoints that are hinted for it are preferred",
+    { nullable: true },
+  ),
   setting("endpoints.refused", { kind: "list", of: "network", min: 0, max: 1000 }, "networks no endpoint may be in"),
   setting("endpoints.externalNames", dnsNames, "DNS names that Services of type ExternalName may be"),
   setting("endpoints.probe", { kind: "boolean" }, "connect to some peers, to say in `status` what cannot be reached"),

@@ -69,7 +69,7 @@ function buildUnchecked(
           emptyBackend(serviceKey, String(written), `Service ${serviceKey} has no port ${written}`),
         );
       } else {
-        const byPods = joinSlices(serviceKey, port, slices, allowedPods);
+        const byPods = joinSlices(serviceKey, port, slices, { allowed: allowedPods, zone: settings.zone ?? null });
         const backend = backendByMode(mode, byPods, { service, port, slices, nodes: nodes ?? [], allowed });
         keepBackend(backends, slowStartS === null ? backend : { ...backend, slowStartS });
       }
@@ -93,13 +93,25 @@ const NOT_READY: Use = 0;
 const DRAINING: Use = 1;
 const READY: Use = 2;
 
+interface Found {
+  readonly peer: Peer;
+  readonly use: Use;
+  /** That it is hinted for. */
+  readonly zones: readonly string[];
+}
+
+interface Wanted {
+  readonly allowed: AddressFilter;
+  readonly zone: string | null;
+}
+
 function joinSlices(
   serviceKey: string,
   port: ServicePort,
   slices: readonly EndpointSlice[],
-  allowed: AddressFilter,
+  { allowed, zone }: Wanted,
 ): Backend {
-  const uses = new Map<string, { peer: Peer; use: Use }>();
+  const uses = new Map<string, Found>();
   let refused = 0;
   for (const slice of slices) {
     if (slice.addressType === "FQDN") continue;
@@ -116,12 +128,13 @@ function joinSlices(
         const key = `${address.text} ${number}`;
         const use = useOf(endpoint);
         const known = uses.get(key);
-        if (known === undefined) uses.set(key, { peer: { address: address.text, port: number, weight: 1 }, use });
-        else if (use > known.use) known.use = use;
+        if (known !== undefined && use <= known.use) continue;
+        const peer = { address: address.text, port: number, weight: 1 };
+        uses.set(key, { peer, use, zones: endpoint.hintedZones ?? [] });
       }
     }
   }
-  const backend = choose(serviceKey, port, [...uses.values()]);
+  const backend = choose(serviceKey, port, [...uses.values()], zone);
   if (backend.reason === null || refused === 0) return backend;
   return { ...backend, reason: `${backend.reason}; ${refused} refused for their addresses` };
 }
@@ -131,10 +144,17 @@ function useOf(endpoint: Endpoint): Use {
   return endpoint.serving && endpoint.terminating ? DRAINING : NOT_READY;
 }
 
-function choose(serviceKey: string, port: ServicePort, found: readonly { peer: Peer; use: Use }[]): Backend {
-  const of = (use: Use): readonly Peer[] => found.filter((entry) => entry.use === use).map(({ peer }) => peer);
-  const ready = of(READY);
-  const draining = of(DRAINING);
+/** Those for the zone, as kube-proxy has it: where each has hints and some are for it; else all of them. */
+function ofZone(ready: readonly Found[], zone: string | null): readonly Found[] {
+  if (zone === null || ready.some(({ zones }) => zones.length === 0)) return ready;
+  const near = ready.filter(({ zones }) => zones.includes(zone));
+  return near.length === 0 ? ready : near;
+}
+
+function choose(serviceKey: string, port: ServicePort, found: readonly Found[], zone: string | null): Backend {
+  const of = (use: Use): readonly Found[] => found.filter((entry) => entry.use === use);
+  const ready = ofZone(of(READY), zone).map(({ peer }) => peer);
+  const draining = of(DRAINING).map(({ peer }) => peer);
   const notReady = of(NOT_READY).length;
   const peers = [...(ready.length > 0 ? ready : draining)].sort(comparePeers);
   const base = emptyBackend(serviceKey, String(port.port), "");

@@ -68,6 +68,8 @@ export interface ModelSettings {
   readonly allowedResponseHeaders: readonly string[] | null;
   /** Where endpoints are asked, where a Service says nothing itself. */
   readonly endpointsMode: EndpointsMode;
+  /** Where this machine stands, for hints of endpoints; absent or null: nowhere. */
+  readonly zone?: string | null;
   readonly allowLocalEndpoints: boolean;
   /** Networks (CIDR) that endpoints must not be in: virtual IPs, and what the operator forbids. */
   readonly refusedNetworks: readonly string[];

@@ -145,6 +145,8 @@ export interface Endpoint {
   readonly terminating: boolean;
   readonly zone: string | null;
   readonly nodeName: string | null;
+  /** Zones whose requests it should get (topology aware routing); absent: it says nothing. */
+  readonly hintedZones?: readonly string[];
 }
 export interface EndpointSlicePort {
   readonly name: string;

@@ -14,6 +14,8 @@ const SERVICE_PORTS_MAX = 1_000;
 const SLICE_ENDPOINTS_MAX = 1_000;
 const SLICE_PORTS_MAX = 20_000;
 const ADDRESSES_MAX = 100;
+// The API allows 8.
+const HINTS_MAX = 100;
 
 const SERVICE_TYPES = ["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"] as const;
 const ADDRESS_TYPES = ["IPv4", "IPv6", "FQDN"] as const;
@@ -94,12 +96,13 @@ const HOST_LABEL = "kubernetes.io/hostname";
 
 // Absent conditions mean: ready, serving, not terminating (discovery/v1 EndpointConditions).
 const readConditions = record({ ready: flag(true), serving: flag(true), terminating: flag(false) });
+const readHints = record({ forZones: list(record({ name: text("") }), HINTS_MAX), forNodes: unread });
 const readEndpointFields = record({
   addresses: list(text(""), ADDRESSES_MAX),
   conditions: readConditions,
   zone: text(null),
   deprecatedTopology: unread,
-  hints: unread,
+  hints: readHints,
   hostname: unread,
   nodeName: text(null),
   // v1beta1, where it has the node's name and zone.
@@ -112,11 +115,13 @@ const readEndpoint: Reader<Endpoint> = (value, field, reading) => {
   if (address === undefined || address === "") {
     fault(reading, `${field}.addresses`, "has no address", "add the endpoint's address");
   }
+  const hintedZones = found.hints.forZones.map(({ name }) => name).filter((name) => name !== "");
   return {
     address: address ?? "",
     ...found.conditions,
     zone: found.zone ?? found.topology[ZONE_LABEL] ?? null,
     nodeName: found.nodeName ?? found.topology[HOST_LABEL] ?? null,
+    ...(hintedZones.length === 0 ? {} : { hintedZones }),
   };
 };
 const readSlicePort = record({

@@ -277,6 +277,7 @@ describe("trimming Services and EndpointSlices", () => {
       endpoints: [
         { addresses: ["10.0.0.1"], nodeName: "n", targetRef: {}, zone: "z", hints: {}, hostname: "h" },
         { addresses: ["10.0.0.2"], conditions: { ready: false, serving: null, terminating: true } },
+        { addresses: ["10.0.0.3"], hints: { forZones: [{ name: "b" }, { name: "c" }], forNodes: [{ name: "n" }] } },
       ],
     };
     const trimmed = object(slice);
@@ -289,6 +290,15 @@ describe("trimming Services and EndpointSlices", () => {
     assert.deepEqual(trimmed.endpoints, [
       { address: "10.0.0.1", ready: true, serving: true, terminating: false, zone: "z", nodeName: "n" },
       { address: "10.0.0.2", ready: false, serving: true, terminating: true, zone: null, nodeName: null },
+      {
+        address: "10.0.0.3",
+        ready: true,
+        serving: true,
+        terminating: false,
+        zone: null,
+        nodeName: null,
+        hintedZones: ["b", "c"],
+      },
     ]);
     const labels = {};
     assert.equal(trim({ ...slice, metadata: { name: "x", labels } }).kind, "ignored");
