@@ -92,8 +92,10 @@ function _M.failed()
     else
         status = ctx.failed or status
         ngx.status = status
+        local text = (TEXTS[status] or status) .. "\n"
         ngx.header["Content-Type"] = "text/plain"
-        ngx.print((TEXTS[status] or status) .. "\n")
+        ngx.header["Content-Length"] = #text
+        ngx.print(text)
         return ngx.exit(200)
     end
     -- Else nginx would put the error's status over that of the answer.
