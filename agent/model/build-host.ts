@@ -26,7 +26,7 @@ import { errorsService, resolveErrors } from "./ingress/route-errors.ts";
 import { resolveHeaders } from "./ingress/route-headers.ts";
 import type { Policy } from "./ingress/policy.ts";
 import { NO_TIMES } from "./ingress/times.ts";
-import { wwwRoute } from "./ingress/www.ts";
+import { addWww } from "./ingress/www.ts";
 import { protocolOf, resolveBackend, resolveTls } from "./ingress/route-backend.ts";
 import type { ModelInput, ModelSettings } from "./input.ts";
 import { problemAt, problemOf } from "./problems.ts";
@@ -207,6 +207,7 @@ function filtersOf(policy: Policy, claim: Claim | null, expression: ParsedExpres
   if (policy.redirect !== null) filters.push(policy.redirect);
   if (policy.cors !== null) filters.push(policy.cors);
   if (policy.transfer !== null) filters.push(policy.transfer);
+  filters.push(...policy.links);
   if (claim === null) return filters;
   if (policy.appRoot !== null) filters.push({ kind: "app_root", path: policy.appRoot });
   const { rewrite } = policy;
@@ -307,13 +308,6 @@ function sslRedirect(settings: ModelSettings, ...policies: readonly (Policy | nu
     policies.map((policy) => policy?.[name] ?? null).find((value) => value !== null) ?? null;
   if (said("forceSslRedirect") ?? settings.forceSslRedirect) return "always";
   return (said("sslRedirect") ?? settings.sslRedirect) ? "certificate" : "never";
-}
-
-function addWww(draft: Draft, all: readonly Claims[]): void {
-  const route = wwwRoute(draft.name, all);
-  if (route === null) return;
-  draft.routes.set(route.key, route);
-  draft.prefixes.set("/", route.key);
 }
 
 // server-alias: this name is decided by the table of another host. A rule or an older alias for the name wins.

@@ -114,6 +114,10 @@ export type Filter =
       readonly backend: BackendKey;
       readonly port: string;
     }
+  /** Where a backend redirects to, and a cookie's domain or the start of its path: `from` becomes `to`. */
+  | { readonly kind: "location"; readonly from: string; readonly to: readonly string[] }
+  | { readonly kind: "cookie_domain"; readonly from: string; readonly to: string }
+  | { readonly kind: "cookie_path"; readonly from: string; readonly to: string }
   /** Backends are told of the part of the path that the rewrite took away: text, with $1 to $9 from its match. */
   | { readonly kind: "forwarded_prefix"; readonly value: string }
   /** Headers that requests are sent with, or answers go out with. */

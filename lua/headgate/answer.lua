@@ -7,7 +7,9 @@
 local cors = require("headgate.filters.cors")
 local health = require("headgate.health")
 local headers = require("headgate.filters.headers")
+local links = require("headgate.filters.links")
 
+local type = type
 local ngx = ngx
 local now = ngx.now
 local var = ngx.var
@@ -31,6 +33,24 @@ local function put(name, value)
     ngx.header[name] = value
 end
 
+-- The headers that the route says, in place of the backend's.
+local function shape(filters)
+    local rules = filters.links
+    if rules then
+        local header = ngx.header
+        local location, cookies = header["Location"], header["Set-Cookie"]
+        if rules.location and type(location) == "string" then
+            header["Location"] = links.location(rules.location, location, var) or location
+        end
+        if cookies and (rules.cookie_domain or rules.cookie_path) then
+            header["Set-Cookie"] = links.cookies(rules, cookies)
+        end
+    end
+    if filters.response_headers then
+        headers.apply(filters.response_headers, var, put)
+    end
+end
+
 --- Runs the phase: sets the headers of the route, marks what pages of other origins may read, and
 -- answers 502 for what is no final answer, but for a switch to websocket.
 function _M.filter()
@@ -38,8 +58,8 @@ function _M.filter()
     if status >= 200 or (status == 101 and var.hg_upgrade == "websocket") then
         local ctx = ngx.ctx
         ctx.answered = now()
-        if ctx.headers then
-            headers.apply(ctx.headers, var, put)
+        if ctx.shapes then
+            shape(ctx.shapes)
         end
         local rules = ctx.cors
         if rules then

@@ -11,6 +11,7 @@ local errors = require("headgate.filters.errors")
 local guards = require("headgate.guards")
 local headers = require("headgate.filters.headers")
 local limits = require("headgate.limits")
+local links = require("headgate.filters.links")
 local redirect = require("headgate.filters.redirect")
 local rewrite = require("headgate.filters.rewrite")
 
@@ -27,9 +28,12 @@ local check_list = checks.list(checks.by_kind({
         bytes = checks.integer(1, limits.body_bytes_limit_max),
     }),
     client_certificate = client_certificate.check,
+    cookie_domain = links.check_cookie("cookie_domain"),
+    cookie_path = links.check_cookie("cookie_path"),
     cors = cors.check,
     errors = errors.check,
     forwarded_prefix = rewrite.check_forwarded_prefix,
+    location = links.check_location,
     redirect = redirect.check,
     request_headers = headers.check_of("request_headers"),
     response_headers = headers.check_of("response_headers"),
@@ -56,6 +60,7 @@ local place = {
     request_headers = "request_headers", response_headers = "response_headers",
     rewrite = "rewrite", strip = "rewrite", upstream_host = "upstream_host",
     upstream_tls_name = "tls_name", body_limit = "body_limit", variant = "variant",
+    cookie_domain = "cookie_domain", cookie_path = "cookie_path", location = "location",
 }
 
 --- What the filters of a route may look like.
@@ -86,6 +91,7 @@ end
 ---@field balance headgate.balance?
 ---@field cors headgate.cors?
 ---@field errors headgate.errors?
+---@field links headgate.links?
 ---@field forwarded_prefix (string|integer)[]? text and captures of the rewrite
 ---@field redirect headgate.redirect?
 ---@field request_headers headgate.headers?
@@ -122,6 +128,11 @@ function _M.compile(list, regex)
             filters.errors = errors.new(value)
         elseif value.kind == "forwarded_prefix" then
             filters.forwarded_prefix = rewrite.parts_of(value.value)
+        elseif value.kind == "location" or value.kind == "cookie_domain"
+            or value.kind == "cookie_path"
+        then
+            filters.links = filters.links or {}
+            links.add(filters.links, value)
         elseif value.kind == "redirect" then
             filters.redirect = redirect.new(value)
         elseif value.kind == "request_headers" or value.kind == "response_headers" then

@@ -70,7 +70,9 @@ function _M.equip(ctx, filters, path)
     if filters.request_headers then
         headers.apply(filters.request_headers, var, put)
     end
-    ctx.headers = filters.response_headers
+    if filters.response_headers or filters.links then
+        ctx.shapes = filters
+    end
     if filters.errors then
         ctx.errors = filters.errors
         -- Its body may be too long, and then no peer is ever chosen.

@@ -66,6 +66,10 @@ const SERVED: Readonly<Record<string, AnnotationEffect>> = {
   "proxy-buffer-size": "plain",
   "proxy-buffering": "plain",
   "proxy-connect-timeout": "plain",
+  "proxy-cookie-domain": "plain",
+  "proxy-cookie-path": "plain",
+  "proxy-redirect-from": "plain",
+  "proxy-redirect-to": "plain",
   "proxy-next-upstream": "plain",
   "proxy-next-upstream-timeout": "plain",
   "proxy-next-upstream-tries": "plain",
@@ -161,11 +165,7 @@ const PLAIN: readonly (readonly [instead: string, names: string])[] = [
   ],
   ["set it for all hosts in the configuration file (section `http`), and remove it", "client-body-buffer-size"],
   [PROXY_SETTINGS, "proxy-buffers-number proxy-busy-buffers-size proxy-max-temp-file-size"],
-  [
-    HEADERS,
-    `connection-proxy-header proxy-cookie-domain proxy-cookie-path proxy-redirect-from proxy-redirect-to
-     http2-push-preload`,
-  ],
+  [HEADERS, "connection-proxy-header http2-push-preload"],
   [
     "the access log is one for all hosts: set it in the configuration file (`nginx.accessLog`)",
     "enable-access-log enable-rewrite-log",

@@ -15,6 +15,7 @@ import { readCors } from "./cors.ts";
 import type { AnnotationRemark } from "./guards.ts";
 import { type ErrorsWish, readErrors } from "./errors.ts";
 import { type HeaderWishes, readHeaders } from "./headers.ts";
+import { readLinks } from "./links.ts";
 import { readRedirect } from "./redirect.ts";
 import { readTimes } from "./times.ts";
 import { readTransfer } from "./transfer.ts";
@@ -53,6 +54,7 @@ export interface Policy {
   /** null: errors go out as they come. */
   readonly errors: ErrorsWish | null;
   readonly headers: HeaderWishes;
+  readonly links: readonly Filter[];
   readonly transfer: Extract<Filter, { kind: "transfer" }> | null;
   /** null: none. */
   readonly appRoot: string | null;
@@ -94,6 +96,7 @@ export function readPolicy(annotations: Readonly<Record<string, string>>, namesp
     cors: readCors(draft),
     errors: readErrors(draft),
     headers: readHeaders(draft, namespace),
+    links: readLinks(draft),
     transfer: readTransfer(draft),
     appRoot: readAppRoot(draft),
     aliases: readAliases(draft),

@@ -2,7 +2,7 @@
 
 import { shortHash } from "../../lib/hash.ts";
 import { refOf } from "../../objects/objects.ts";
-import type { Route } from "../edge-model.ts";
+import type { Route, RouteKey } from "../edge-model.ts";
 import { ANY_HOST } from "../hosts.ts";
 import type { Claims } from "./claims.ts";
 import type { Policy } from "./policy.ts";
@@ -28,8 +28,22 @@ export function otherNames(
   return names;
 }
 
-/** The route of a host that only sends on: that of the oldest Ingress that wants it; null: nobody does. */
-export function wwwRoute(name: string, all: readonly Claims[]): Route | null {
+interface Place {
+  /** Of the host. */
+  readonly name: string;
+  readonly routes: Map<RouteKey, Route>;
+  readonly prefixes: Map<string, RouteKey>;
+}
+
+/** Gives a host that nobody routes the route of the oldest Ingress that sends it on, if there is one. */
+export function addWww({ name, routes, prefixes }: Place, all: readonly Claims[]): void {
+  const route = wwwRoute(name, all);
+  if (route === null) return;
+  routes.set(route.key, route);
+  prefixes.set("/", route.key);
+}
+
+function wwwRoute(name: string, all: readonly Claims[]): Route | null {
   for (const { ingress, www } of all) {
     const target = www.get(name);
     if (target === undefined) continue;

@@ -111,6 +111,25 @@ describe("headers of a route", () => {
     assert.equal((await ask(nginx.http, "headers.test")).headers["x-frame-options"], "ALLOW");
   });
 
+  test("redirects and cookies of a backend are said in the client's words", async () => {
+    const before = backend.answer;
+    backend.answer = (_, outgoing) => {
+      outgoing.setHeader("set-cookie", ["a=1; Domain=web.internal; Path=/app/x", "b=2"]);
+      outgoing.writeHead(302, { location: "http://web.internal/app/login?x" }).end();
+    };
+    await use(
+      { kind: "location", from: "http://web.internal/app/", to: ["$scheme", "://", "$host", "/"] },
+      { kind: "cookie_domain", from: "web.internal", to: "headers.test" },
+      { kind: "cookie_path", from: "/app/", to: "/" },
+    );
+    const { headers } = await ask(nginx.http, "headers.test");
+    assert.equal(headers.location, "http://headers.test/login?x");
+    assert.deepEqual(headers["set-cookie"], ["a=1; Domain=headers.test; Path=/x", "b=2"]);
+    await use();
+    assert.equal((await ask(nginx.http, "headers.test")).headers.location, "http://web.internal/app/login?x");
+    backend.answer = before;
+  });
+
   test("a backend may be asked for another host; what is said of the client's stays", async () => {
     await use({ kind: "upstream_host", name: "web.internal.example:8080" });
     const seen = await sent("/", {});
