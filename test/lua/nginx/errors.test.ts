@@ -27,7 +27,7 @@ describe("errors that a default backend answers", () => {
   let errors: Backend;
   const lines = new Lines();
   before(async () => {
-    nginx = await TestNginx.start({ workers: 1, view: { variants: [VARIANT] } });
+    nginx = await TestNginx.start({ workers: 1, reach: true, view: { variants: [VARIANT] } });
     [backend, errors] = await Promise.all([Backend.start("b"), Backend.start("errors")]);
     errors.answer = (incoming, outgoing) => {
       incoming.resume();
@@ -156,6 +156,17 @@ describe("errors that a default backend answers", () => {
     assert.deepEqual([failed.status, failed.text], [404, "404 not found\n"]);
     await use([], [ERRORS], ["127.0.0.1:1"]);
     assert.equal((await ask(nginx.http, "errors.test")).status, 503);
+  });
+
+  test("nobody stays in flight at the backend that the default one answered for", async () => {
+    const hash: FilterValue = { kind: "balance", by: "hash", key: ["$request_uri"], bound: 0 };
+    await use([backend.peer], [hash, ERRORS, INTERCEPT]);
+    for (let time = 0; time < 3; time += 1) await ask(nginx.http, "errors.test", { path: "/404" });
+    const inFlight = await nginx.reach(`
+      local peers, store = require("headgate.peers"), require("headgate.store")
+      ngx.print(peers.of(store.get(store.backend, "shop/web/80"), ngx.now()).held.total)
+    `);
+    assert.equal(inFlight, "0");
   });
 
   test("guards come first, and a client cannot name an error", async () => {
