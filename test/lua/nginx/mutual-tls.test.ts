@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
+import { buildTraffic } from "../../../agent/config/build-traffic.ts";
 import type { FilterValue } from "../../../agent/render/documents.ts";
 import type { MutualTls, ServerPolicy } from "../../../agent/render/mutual-tls.ts";
 import { Authority } from "../support/authority.ts";
@@ -187,6 +188,17 @@ describe("client certificates", () => {
       assert.equal(code, 308);
       assert.equal(headers.location, `https://${host}/.well-known/acme-challenge/x?y=1`);
     }
+  });
+
+  test("behind a proxy that ends TLS there is no certificate", async () => {
+    const settings: Readonly<Record<string, boolean | readonly string[]>> = {
+      "clients.trustedProxies": ["127.0.0.0/8"],
+      "clients.forwardedHeaders": true,
+    };
+    await using behind = await TestNginx.start({ view: { mutualTls, traffic: buildTraffic((key) => settings[key]) } });
+    await behind.push.put(...site("opt.test", SITES["opt.test"] ?? null));
+    assert.equal((await ask(behind.http, "opt.test", { headers: { "x-forwarded-proto": "https" } })).status, 403);
+    assert.equal((await ask(behind.http, "opt.test")).status, 308);
   });
 
   test("a session is resumed under its own policy alone", async () => {
