@@ -82,7 +82,10 @@ local function load(of, id, entry, version, changes)
     end
     local built, problem, detail = reading.build(of.name, id, text)
     if not built then
-        _M.report(format("%s %s cannot be used: %s", of.name, id, tostring(problem)))
+        -- The reload that brings a policy is on its way; where it fails, the agent says so.
+        if problem ~= compile.UNKNOWN_POLICY then
+            _M.report(format("%s %s cannot be used: %s", of.name, id, tostring(problem)))
+        end
         if entry and compile.stands_in(entry, problem, detail) then
             return entry
         end

@@ -253,6 +253,8 @@ describe("client certificates", () => {
 
   test("a policy that the configuration has not is closed until the reload that brings it", async () => {
     assert.equal(await status("later.test", alice), 503);
+    const { problems } = await nginx.push.state();
+    assert.ok(!problems.some((problem) => /policy/.test(problem)), "that is as it should be");
     await nginx.reconfigure({
       mutualTls: { ...mutualTls, policies: [...mutualTls.policies, policy("mtls-later", one, ["later.test"], {})] },
     });
