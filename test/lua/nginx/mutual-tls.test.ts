@@ -182,6 +182,31 @@ describe("client certificates", () => {
     assert.equal(await status("open.test", alice, { sni: "a.test" }), 200, "an open host asks for nothing");
   });
 
+  test("a host that the running configuration has under another policy, or none, is closed until the reload", async () => {
+    await put(...site("a.test", guard("mtls-two")), ...site("unlisted.test", guard("mtls-one")));
+    assert.equal(await status("a.test", alice), 421, "what it was verified by is not what is asked for now");
+    assert.equal(await status("unlisted.test", alice), 421);
+    assert.equal(await status("unlisted.test", alice, { sni: "a.test" }), 421);
+    await put(...site("a.test", SITES["a.test"] ?? null), lines.delete("host", "ingress/unlisted.test"));
+    assert.equal(await status("a.test", alice), 200);
+  });
+
+  test("thousands of names, and the longest there can be, are a configuration", async () => {
+    const label = "x".repeat(63);
+    const longest = `${label}.${label}.${label}.${"x".repeat(61)}`;
+    const names = Array.from({ length: 5000 }, (_, index) => `h${index}.many.example`);
+    const hosts = [...names, longest, `*.${longest.slice(2)}`];
+    await using large = await TestNginx.start({
+      workers: 1,
+      view: { mutualTls: { policies: [policy("mtls-many", one, hosts, {})], plainHosts: [`a.${longest.slice(2)}`] } },
+    });
+    for (const result of await large.push.put(...site(longest, guard("mtls-many")))) {
+      assert.equal(result.result, "applied", result.message);
+    }
+    const asked = await askTls(large.https, { host: longest, certificate: alice });
+    assert.equal(asked.status, 200);
+  });
+
   test("nothing is served in the clear: http is sent to https, whatever ssl_redirect says", async () => {
     for (const host of ["a.test", "opt.test", "any.test"]) {
       const { status: code, headers } = await ask(nginx.http, host, { path: "/.well-known/acme-challenge/x?y=1" });
