@@ -33,7 +33,13 @@ export function buildExplainReport(input: ExplainInput): ExplainReport {
   return {
     apiVersion: WIRE_VERSION,
     request: { method, url: url.href, host: match.host, path: match.path },
-    steps: [listenStep(input, match), ...hostStep(match), ...pathStep(decision), ...targetStep(decision, model)],
+    steps: [
+      listenStep(input, match),
+      ...hostStep(match),
+      ...pathStep(decision),
+      ...certificateStep(decision),
+      ...targetStep(decision, model),
+    ],
     candidates: match.candidates.map(candidate),
     answer: answerOf(decision, input, target),
     staleSince: input.staleSince,
@@ -75,6 +81,16 @@ function pathStep({ match }: Decision): readonly ExplainStep[] {
     default: "no path matches, and the host has no default backend",
   } as const satisfies Record<typeof by, string>;
   return [{ step: "path", value, why: `${refText(route.ingress)}: ${reasons[by]}` }];
+}
+
+// Whether a client has one is not known here: the answer is that to a client who has.
+function certificateStep({ match: { outcome } }: Decision): readonly ExplainStep[] {
+  if (outcome.kind === "refuse") return [];
+  const guard = outcome.route.filters.find((filter) => filter.kind === "client_certificate");
+  if (guard === undefined) return [];
+  const { verify, match, policy } = guard;
+  const whose = match === "" ? "" : `, of a subject that matches ${match}`;
+  return [{ step: "client certificate", value: `${verify}${whose}`, why: `policy ${policy}` }];
 }
 
 function targetStep({ match, rewritten, instead }: Decision, model: EdgeModel): readonly ExplainStep[] {

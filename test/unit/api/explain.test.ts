@@ -102,3 +102,27 @@ test("explains the path that was written, not what a URL makes of it", () => {
   const above = explain("https://shop.example.org/", "/../etc");
   assert.deepEqual(above.answer, { kind: "refuse", status: 400, reason: "a path above the root" });
 });
+
+test("a host that asks for client certificates says so, and answers as to a client that has one", () => {
+  const filters = [
+    {
+      kind: "client_certificate",
+      policy: "mtls-1-n1",
+      verify: "on",
+      match: "CN=a",
+      error_page: "",
+      pass: false,
+    },
+  ] as const;
+  const built = builtHost("mtls.example.org", [route("mtls.example.org", "web", { filters })]);
+  const asked = { model: model([built], [backend("web", 1)]) };
+  const { steps, answer } = explain("https://mtls.example.org/", "/", asked);
+  const step = { step: "client certificate", value: "on, of a subject that matches CN=a", why: "policy mtls-1-n1" };
+  assert.deepEqual(
+    steps.find((one) => one.step === step.step),
+    step,
+  );
+  assert.equal(answer.kind, "proxy");
+  const inTheClear = explain("http://mtls.example.org/", "/", asked).answer;
+  assert.deepEqual(inTheClear, { kind: "redirect", status: 308, location: "https://mtls.example.org:8443/" });
+});
