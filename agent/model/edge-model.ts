@@ -135,6 +135,8 @@ export type Filter =
     }
   /** Every request is sent to `location`: text and "$variable" in turn. */
   | { readonly kind: "redirect"; readonly code: 301 | 302 | 303 | 307 | 308; readonly location: readonly string[] }
+  /** Others that share the requests, the oldest first; see Alternative. */
+  | { readonly kind: "split"; readonly alternatives: readonly Alternative[] }
   /** The path becomes `target`, with $1 to $9 from the match of `pattern`. */
   | { readonly kind: "rewrite"; readonly pattern: string; readonly target: string }
   /** `prefix` at the start of the path becomes `target`, the rest stays. */
@@ -144,6 +146,36 @@ export interface HeaderValue {
   readonly name: string;
   /** Text and "$variable" in turn. */
   readonly value: readonly string[];
+}
+
+/**
+ * Another Service for the requests of a route (canary). A request goes to the first that its header or cookie asks
+ * for; of those that say nothing `weight` of `total` do.
+ */
+export interface Alternative {
+  /** The Ingress that says so. */
+  readonly ingress: ObjectRef;
+  readonly backend: BackendKey;
+  readonly protocol: Protocol;
+  readonly upstreamTls: UpstreamTls | null;
+  /** null: as the configuration has it. */
+  readonly balance: RouteBalance | null;
+  readonly rule: AlternativeRule;
+}
+
+/** Which requests go to an alternative. */
+export interface AlternativeRule {
+  /** A header with `value`, or that matches `pattern`; without both "always" or "never" decides. null: none. */
+  readonly header: string | null;
+  /** "" for none. */
+  readonly value: string;
+  /** "" for none; by case, and anywhere in the value. */
+  readonly pattern: string;
+  /** A cookie with "always" or "never"; null: none. */
+  readonly cookie: string | null;
+  /** Together the alternatives of a route have no more than all requests. */
+  readonly weight: number;
+  readonly total: number;
 }
 
 export interface Route {
@@ -283,6 +315,7 @@ export type ProblemCode =
   | "annotation-invalid" // a value that cannot be used
   | "annotation-unsupported" // any other annotation of ingress-nginx that is not served
   | "class-parameters" // settings of an IngressClass that are missing or cannot be used
+  | "canary-unused" // an alternative that gets no traffic, or not its share
   | "backend-unsupported" // a backend that is no Service
   | "backend-missing" // a path without a backend
   | "service-missing"

@@ -1,7 +1,16 @@
 // Documents: what the data plane is told, as docs/dataplane-api.md and lua/schema/document.schema.json have it.
 
 import { shortHash } from "../lib/hash.ts";
-import type { Backend, Certificate, Filter, Host, Route, RouteBalance, ServerName } from "../model/edge-model.ts";
+import type {
+  Alternative,
+  Backend,
+  Certificate,
+  Filter,
+  Host,
+  Route,
+  RouteBalance,
+  ServerName,
+} from "../model/edge-model.ts";
 import type { VerifiedProfile } from "./files.ts";
 import type { ProxyTraffic, Traffic } from "./traffic.ts";
 import { type VariantProfile, variantOf } from "./variants.ts";
@@ -42,12 +51,34 @@ export interface RouteValue {
   readonly retry: { readonly tries: number; readonly timeout_ms: number };
 }
 type Cors = Extract<Filter, { kind: "cors" }>;
+type Split = Extract<Filter, { kind: "split" }>;
 type Transfer = Extract<Filter, { kind: "transfer" }>;
 type Errors = Extract<Filter, { kind: "errors" }>;
+/** A Service beside the first; a request goes to the first of them that it asks for, else by lot. */
+export interface SplitChoiceValue {
+  readonly backend: string;
+  /** For the access log and metrics. */
+  readonly ingress: string;
+  readonly service: string;
+  readonly profile: string;
+  /** The profile in place of it, where the configuration has it; "" for none. */
+  readonly variant: string;
+  /** "" where the profile has no name in its handshake */
+  readonly tls_name: string;
+  readonly balance: { readonly kind: "balance" } & RouteBalance;
+  /** "" for what is not asked for */
+  readonly header: string;
+  readonly value: string;
+  readonly pattern: string;
+  readonly cookie: string;
+  readonly weight: number;
+  readonly total: number;
+}
 /** What a route does, by document; docs/dataplane-api.md says how. */
 export type FilterValue =
-  | Exclude<Filter, Cors | Errors | Transfer>
+  | Exclude<Filter, Cors | Errors | Split | Transfer>
   | Omit<Errors, "intercept">
+  | { readonly kind: "split"; readonly choices: readonly SplitChoiceValue[] }
   /** The longest body that says its length. */
   | { readonly kind: "body_limit"; readonly bytes: number }
   /** The profile in place of the route's own, where the configuration has it. */
@@ -176,7 +207,7 @@ function timesOf({ times }: Route, { timeouts, retry }: RouteDefaults): Pick<Rou
  * The profile of a route, and what the configuration must hold for it where it is not one of those that are always
  * there. Named by what is in it, so equal wishes are one profile and no text of a tenant is part of its name.
  */
-export function profileOf({ protocol, upstreamTls }: Route): {
+export function profileOf({ protocol, upstreamTls }: Pick<Route, "protocol" | "upstreamTls">): {
   readonly name: string;
   readonly verified: VerifiedProfile | null;
 } {
@@ -191,7 +222,7 @@ export function profileOf({ protocol, upstreamTls }: Route): {
 }
 
 /** The variant of its profile that a route asks for; null: none. */
-export function routeVariant(route: Route): VariantProfile | null {
+export function routeVariant(route: Pick<Route, "filters" | "protocol" | "upstreamTls">): VariantProfile | null {
   const { filters, protocol } = route;
   if (filters.length === 0) return null;
   const transfer = filters.find((filter) => filter.kind === "transfer") ?? null;
@@ -203,7 +234,11 @@ export function routeVariant(route: Route): VariantProfile | null {
 
 function filtersOf(route: Route, { loadBalance }: RouteDefaults): readonly FilterValue[] {
   const { filters, upstreamTls, balance } = route;
-  const written = filters.flatMap((filter) => (filter.kind === "transfer" ? [] : [filterValue(filter)]));
+  const written = filters.flatMap((filter): readonly FilterValue[] => {
+    if (filter.kind === "transfer") return [];
+    if (filter.kind !== "split") return [filterValue(filter)];
+    return [{ kind: "split", choices: filter.alternatives.map((one) => choiceValue(route, one, loadBalance)) }];
+  });
   written.push(...transferFilters(route));
   const way: RouteBalance = balance ?? { by: loadBalance };
   if (way.by !== "round_robin") written.push({ kind: "balance", ...way });
@@ -221,7 +256,7 @@ function transferFilters(route: Route): readonly FilterValue[] {
   ];
 }
 
-function filterValue(filter: Exclude<Filter, Transfer>): FilterValue {
+function filterValue(filter: Exclude<Filter, Split | Transfer>): FilterValue {
   if (filter.kind === "errors") {
     const { intercept: _, ...told } = filter;
     return told;
@@ -229,6 +264,29 @@ function filterValue(filter: Exclude<Filter, Transfer>): FilterValue {
   if (filter.kind !== "cors") return filter;
   const { maxAgeS, ...same } = filter;
   return { ...same, max_age_s: maxAgeS };
+}
+
+function choiceValue(
+  { filters }: Route,
+  alternative: Alternative,
+  loadBalance: RouteDefaults["loadBalance"],
+): SplitChoiceValue {
+  const { ingress, backend, upstreamTls, balance, rule } = alternative;
+  return {
+    backend,
+    ingress: ingress.name,
+    service: backend.split("/")[1] ?? "",
+    profile: profileOf(alternative).name,
+    variant: routeVariant({ ...alternative, filters })?.name ?? "",
+    tls_name: upstreamTls?.name ?? "",
+    balance: { kind: "balance", ...(balance ?? { by: loadBalance }) },
+    header: rule.header ?? "",
+    value: rule.value,
+    pattern: rule.pattern,
+    cookie: rule.cookie ?? "",
+    weight: rule.weight,
+    total: rule.total,
+  };
 }
 
 export function renderHost(host: Host): RenderedDocument {

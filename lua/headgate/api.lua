@@ -20,7 +20,7 @@ local workers = require("headgate.workers")
 
 local concat = table.concat
 local encode = cjson.encode
-local gmatch, match, sub = string.gmatch, string.match, string.sub
+local gmatch, lower, match, sub = string.gmatch, string.lower, string.match, string.sub
 local ngx = ngx
 
 local _M = { configuration = 0 }
@@ -231,6 +231,19 @@ local function reload()
     return send(202, "{}")
 end
 
+-- "Name: value" of one or several arguments; nil where one is no header.
+local function headers_of(written)
+    local headers = {}
+    for _, line in ipairs(type(written) == "table" and written or { written }) do
+        local name, value = match(tostring(line), "^([%w_-]+): *(.-)$")
+        if not name then
+            return nil
+        end
+        headers[lower(name)] = value
+    end
+    return headers
+end
+
 local function on_explain()
     local args = ngx.req.get_uri_args()
     local host, path = args.host, args.path
@@ -241,7 +254,11 @@ local function on_explain()
     if client ~= nil and (type(client) ~= "string" or not networks.address(client)) then
         return fail(400, "invalid", "client: give an IPv4 or IPv6 address")
     end
-    local explanation = explain.explain(host, path, args.scheme or "http", client)
+    local headers = headers_of(args.header)
+    if not headers then
+        return fail(400, "invalid", "header: give it as Name: value")
+    end
+    local explanation = explain.explain(host, path, args.scheme or "http", client, headers)
     local peers = explanation.peers
     explanation.peers = nil
     return send(200, with_lists(explanation, { peers = peers }))

@@ -5,7 +5,9 @@ local regex = require("headgate.regex")
 local retry_budget = require("headgate.retry_budget")
 local router = require("headgate.router")
 local round_robin = require("headgate.pickers.round_robin")
+local problems = require("headgate.problems")
 local series = require("headgate.series")
+local split = require("headgate.split")
 
 local find = string.find
 local random = math.random
@@ -55,6 +57,37 @@ function _M.backend(value, id)
     }
 end
 
+-- Without its reload yet, or without room for it, the profile of a variant itself serves.
+local function jump_of(profile, variant)
+    return variant and _M.profiles[variant] and variant or profile
+end
+
+-- Shares the requests of a route among several Services.
+local function share(route, shared, namespace)
+    route.split = shared
+    return split.derive(route, shared, function(choice)
+        local profile = _M.profiles[choice.profile]
+        if not profile then
+            return nil, _M.UNKNOWN_PROFILE
+        end
+        local label = namespace .. "/" .. choice.ingress .. "/" .. choice.service
+        if choice.broken then
+            problems.report("Ingress " .. namespace .. "/" .. choice.ingress
+                .. " gets no traffic: " .. choice.broken)
+        end
+        return {
+            jump = "/" .. jump_of(choice.profile, choice.variant),
+            grpc = profile.grpc,
+            spread = profile.spread,
+            named = profile.named,
+            balance = choice.balance or false,
+            backend = choice.backend,
+            label = label,
+            series = series.of(label),
+        }
+    end)
+end
+
 --- A route: its profile's URI, its times in seconds, its series of counters.
 ---@param value table
 ---@return table? route
@@ -81,12 +114,9 @@ function _M.route(value)
     local own_timeouts = timeouts.connect_ms ~= _M.timeouts.connect_ms
         or timeouts.send_ms ~= _M.timeouts.send_ms
         or timeouts.read_ms ~= _M.timeouts.read_ms
-    -- Without its reload yet, or without room for it, the profile itself serves.
-    local variant = prepared and prepared.variant
-    local jump = variant and _M.profiles[variant] and variant or value.profile
     local label = value.namespace .. "/" .. value.ingress .. "/" .. value.service
-    return {
-        jump = "/" .. jump,
+    local route = {
+        jump = "/" .. jump_of(value.profile, prepared and prepared.variant),
         grpc = profile.grpc,
         spread = profile.spread,
         named = profile.named,
@@ -108,6 +138,11 @@ function _M.route(value)
         label = label,
         series = series.of(label),
     }
+    err = prepared and prepared.split and share(route, prepared.split, value.namespace)
+    if err then
+        return nil, err
+    end
+    return route
 end
 
 --- Whether a route goes on while the reload that its next version needs is on its way. Where that

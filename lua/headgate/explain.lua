@@ -5,6 +5,7 @@ local health = require("headgate.health")
 local networks = require("headgate.networks")
 local paths = require("headgate.paths")
 local request = require("headgate.request")
+local split = require("headgate.split")
 local store = require("headgate.store")
 
 local _M = {}
@@ -14,18 +15,19 @@ local _M = {}
 ---@param path string as a client writes it, with or without query
 ---@param scheme string http or https
 ---@param client string? address of the client; without it the guards by address are left out
+---@param headers table<string, string>? of the request, by name in lower case
 ---@return table explanation `peers` is a list even where it is empty
-function _M.explain(host, path, scheme, client)
+function _M.explain(host, path, scheme, client, headers)
     host = paths.host_of(host)
     local judged = paths.normalise(path)
     if not judged then
         return { action = "answer", status = 400, reason = "path leads above the root", peers = {} }
     end
-    local as = { secure = scheme == "https" }
+    local as = { secure = scheme == "https", headers = headers }
     if client then
         as.client = networks.client(networks.address(client)) or false
     end
-    local route, sent, backend = request.decide(host, judged, path, as)
+    local route, sent, backend, _, why = request.decide(host, judged, path, as)
     local held, how, matched, traced = request.trace(host, judged)
     local result = {
         host = held and held.id or nil,
@@ -51,6 +53,10 @@ function _M.explain(host, path, scheme, client)
     result.action = "proxy"
     result.backend = backend.id
     result.uri = sent
+    if traced.split then
+        result.chosen_by = why
+        result.shares = split.shares(traced)
+    end
     local current = store.get(store.backend, backend.id) or backend
     local barred = health.barred(current)
     for i = 1, current.count do

@@ -14,6 +14,7 @@ local limits = require("headgate.limits")
 local links = require("headgate.filters.links")
 local redirect = require("headgate.filters.redirect")
 local rewrite = require("headgate.filters.rewrite")
+local split = require("headgate.filters.split")
 
 local ipairs = ipairs
 
@@ -38,6 +39,7 @@ local check_list = checks.list(checks.by_kind({
     request_headers = headers.check_of("request_headers"),
     response_headers = headers.check_of("response_headers"),
     rewrite = rewrite.check,
+    split = split.check,
     strip = rewrite.check_strip,
     upstream_host = checks.object({
         kind = checks.one_of("upstream_host"),
@@ -58,7 +60,7 @@ local place = {
     app_root = "app_root", balance = "balance", client_certificate = "client_certificate",
     cors = "cors", errors = "errors", forwarded_prefix = "forwarded_prefix", redirect = "redirect",
     request_headers = "request_headers", response_headers = "response_headers",
-    rewrite = "rewrite", strip = "rewrite", upstream_host = "upstream_host",
+    rewrite = "rewrite", split = "split", strip = "rewrite", upstream_host = "upstream_host",
     upstream_tls_name = "tls_name", body_limit = "body_limit", variant = "variant",
     cookie_domain = "cookie_domain", cookie_path = "cookie_path", location = "location",
 }
@@ -97,6 +99,7 @@ end
 ---@field request_headers headgate.headers?
 ---@field response_headers headgate.headers?
 ---@field rewrite table? of headgate.filters.rewrite
+---@field split headgate.split?
 ---@field tls_name string?
 ---@field upstream_host string?
 ---@field body_limit integer? bytes
@@ -143,6 +146,8 @@ function _M.compile(list, regex)
                 return nil, "filters: pattern " .. value.pattern .. ": " .. err
             end
             filters.rewrite = prepared
+        elseif value.kind == "split" then
+            filters.split = split.new(value, regex)
         elseif value.kind == "strip" then
             filters.rewrite = rewrite.new_strip(value)
         elseif value.kind == "upstream_host" then

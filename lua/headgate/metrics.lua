@@ -72,6 +72,9 @@ function _M.sweep()
         if route.label then
             in_use[route.label] = true
         end
+        for _, choice in ipairs(route.split and route.split.choices or {}) do
+            in_use[choice.route.label] = true
+        end
     end
     series.keep(in_use)
     service_series.keep(store.backend.cache)

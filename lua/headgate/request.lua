@@ -12,6 +12,7 @@ local paths = require("headgate.paths")
 local redirect = require("headgate.filters.redirect")
 local rewrite = require("headgate.filters.rewrite")
 local router = require("headgate.router")
+local split = require("headgate.split")
 local store = require("headgate.store")
 local strict = require("headgate.strict")
 
@@ -102,7 +103,25 @@ local function route_in(host, path)
     return route, status, reason, how, matched
 end
 
-local function backend_of(route)
+local function backend_with_peers(key)
+    local backend = get(BACKEND, key)
+    if not backend then
+        return nil, 503, "backend " .. key .. " is missing"
+    end
+    if backend.broken then
+        return nil, 503, backend.broken
+    end
+    if backend.count == 0 then
+        return nil, 503, "backend " .. key .. " has no peers"
+    end
+    return backend
+end
+
+-- The backend of a route and the route that serves it, and why it is that one where there are more.
+local function backend_of(route, as)
+    if route.split then
+        return split.choose(route, as, backend_with_peers)
+    end
     local key = route.backend
     if not key then
         local at = route.choices_total > 0 and random(route.choices_total) or 0
@@ -117,22 +136,14 @@ local function backend_of(route)
             return nil, 503, "route without backend"
         end
     end
-    local backend = get(BACKEND, key)
-    if not backend then
-        return nil, 503, "backend " .. key .. " is missing"
-    end
-    if backend.broken then
-        return nil, 503, backend.broken
-    end
-    if backend.count == 0 then
-        return nil, 503, "backend " .. key .. " has no peers"
-    end
-    return backend
+    local backend, status, reason = backend_with_peers(key)
+    return backend, backend and route or status, reason
 end
 
 ---@class headgate.request.as whose request it would be, for explain
 ---@field secure boolean whether the listener speaks TLS
 ---@field client string|false|nil bytes of its address, false for none; nil: guards are left out
+---@field headers table<string, string>? by name in lower case
 
 -- The table that decides for a name, and its document.
 local function table_of(name)
@@ -176,23 +187,24 @@ local function sent_on(route, name, path, uri, as)
 end
 
 -- The backend of a route and the URI that it is sent.
-local function onward(route, path, uri)
-    local backend, status, reason = backend_of(route)
+local function onward(route, path, uri, as)
+    local backend, served, why = backend_of(route, as)
     local filters = route.filters
     if not backend then
         local instead = filters and filters.errors and fallback.backend(filters.errors, get)
         if not instead then
-            return nil, status, reason, route
+            return nil, served, why, route
         end
-        return route, uri, instead, status
+        return route, uri, instead, served
     end
     if filters and filters.rewrite then
+        local status, reason
         uri, status, reason = rewrite.apply(filters.rewrite, path, uri)
         if not uri then
             return nil, status, reason, route
         end
     end
-    return route, uri, backend
+    return served, uri, backend, nil, why
 end
 
 --- Where a request goes. For the request path and for explain: it changes nothing.
@@ -205,7 +217,8 @@ end
 ---@return table|string backend_or_reason with a route its backend, else why, or where to for 30x
 ---@return table|integer? refused without a route: the one that was chosen; with one: the backend is
 ---  the default one, for this error
----@return table<string, string>? headers without a route: of the answer
+---@return table<string, string>|string|nil headers_or_why without a route: headers of the answer;
+---  with one: why it is this Service, where the route has several
 function _M.decide(name, path, uri, as)
     seen = changes()
     local decider, host, exact = table_of(name)
@@ -259,7 +272,7 @@ function _M.decide(name, path, uri, as)
     if path == "/" and filters and filters.app_root then
         return nil, 302, filters.app_root, route
     end
-    return onward(route, path, uri)
+    return onward(route, path, uri, as)
 end
 
 --- How explain tells the match: the same steps, with names.
