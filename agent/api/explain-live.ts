@@ -35,8 +35,7 @@ export function compareLive(input: ExplainInput, live: LiveAnswer): readonly Exp
   compare("host", match.table, live.host, ON_ITS_WAY);
   if (match.outcome.kind === "route") compare("route", match.outcome.route.key, live.route, ON_ITS_WAY);
   if (status === 200 && live.action === "proxy") {
-    const key = match.outcome.kind === "route" ? match.outcome.route.backend : null;
-    compare("target", decision.instead ?? key, live.backend, ON_ITS_WAY);
+    compare("target", decision.instead ?? decision.chosen?.backend ?? null, live.backend, ON_ITS_WAY);
     compare("peers", modelPeers(decision, input), sorted(live.peers), PEERS);
   }
   return differences;
@@ -58,9 +57,8 @@ function answerText(status: number): string {
   return status >= 300 && status < 400 ? `redirect ${status}` : `answer ${status}`;
 }
 
-function modelPeers({ match, instead }: Decision, { model }: ExplainInput): string {
-  const key = instead ?? (match.outcome.kind === "route" ? (match.outcome.route.backend ?? "") : "");
-  return sorted((backendOf(model, key)?.peers ?? []).map(peerText));
+function modelPeers({ chosen, instead }: Decision, { model }: ExplainInput): string {
+  return sorted((backendOf(model, instead ?? chosen?.backend ?? "")?.peers ?? []).map(peerText));
 }
 
 /** Without the brackets of IPv6, which documents do not have. */

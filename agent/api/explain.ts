@@ -12,6 +12,8 @@ export interface ExplainInput {
   readonly url: URL;
   /** Path and query as they were written: a URL resolves "/../" before anybody can say what nginx makes of it. */
   readonly target: string;
+  /** By name in lower case. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly model: EdgeModel;
   /** The model's matcher: this room shows what is decided and decides nothing. */
   readonly decide: (model: EdgeModel, request: ClientRequest) => Decision;
@@ -22,8 +24,8 @@ export interface ExplainInput {
 }
 
 /** What the model decides about the request. */
-export function decisionOf({ decide, model, url, target }: ExplainInput): Decision {
-  return decide(model, { host: url.host, target, client: null, secure: url.protocol === "https:" });
+export function decisionOf({ decide, model, url, target, headers = {} }: ExplainInput): Decision {
+  return decide(model, { host: url.host, target, client: null, secure: url.protocol === "https:", headers });
 }
 
 export function buildExplainReport(input: ExplainInput): ExplainReport {
@@ -93,9 +95,9 @@ function certificateStep({ match: { outcome } }: Decision): readonly ExplainStep
   return [{ step: "client certificate", value: `${verify}${whose}`, why: `policy ${policy}` }];
 }
 
-function targetStep({ match, rewritten, instead }: Decision, model: EdgeModel): readonly ExplainStep[] {
+function targetStep({ match, rewritten, chosen, instead }: Decision, model: EdgeModel): readonly ExplainStep[] {
   if (match.outcome.kind === "refuse" || match.outcome.route.backend === null) return [];
-  const key = instead ?? match.outcome.route.backend;
+  const key = instead ?? chosen?.backend ?? match.outcome.route.backend;
   const backend = backendOf(model, key);
   const left = [
     backend === undefined || backend.notReady === 0 ? "" : `${backend.notReady} not ready`,
@@ -104,7 +106,18 @@ function targetStep({ match, rewritten, instead }: Decision, model: EdgeModel): 
   const peers = backend === undefined || backend.peers.length === 0 ? "no peer" : `${backend.peers.length} ready`;
   const target: ExplainStep = { step: "target", value: serviceText(key), why: [peers, ...left].join(", ") };
   if (instead !== null) return [{ ...target, why: `${target.why}; ${match.outcome.route.backend} has no peer` }];
-  return rewritten === null ? [target] : [{ step: "rewrite", value: rewritten, why: "rewrite-target" }, target];
+  const steps = [...splitStep(chosen?.split ?? null), target];
+  return rewritten === null ? steps : [{ step: "rewrite", value: rewritten, why: "rewrite-target" }, ...steps];
+}
+
+/** Of a route with canaries: what of the requests that ask for none of its Services each of them gets, and what decided. */
+function splitStep(split: NonNullable<Decision["chosen"]>["split"]): readonly ExplainStep[] {
+  if (split === null) return [];
+  const shares = split.shares.map(
+    ({ backend, share }) => `${serviceText(backend)} ${Math.round(share * 100_000) / 1000} %`,
+  );
+  const why = split.why === "weight" ? "by weight; the greatest share is shown" : `by ${split.why}`;
+  return [{ step: "split", value: shares.join(", "), why }];
 }
 
 function candidate({ ingress, host, path, matchType, lost }: Candidate): ExplainCandidate {
@@ -112,7 +125,7 @@ function candidate({ ingress, host, path, matchType, lost }: Candidate): Explain
 }
 
 function answerOf(decision: Decision, { httpsPort, model }: ExplainInput, target: string): ExplainAnswer {
-  const { match, status, reason, location, instead } = decision;
+  const { match, status, reason, location, chosen, instead } = decision;
   const { outcome } = match;
   if (location === "https") {
     const port = httpsPort === 443 ? "" : `:${httpsPort}`;
@@ -120,7 +133,7 @@ function answerOf(decision: Decision, { httpsPort, model }: ExplainInput, target
   }
   if (location !== null) return { kind: "redirect", status, location };
   if (status !== 200 || outcome.kind === "refuse") return { kind: "refuse", status, reason };
-  const key = instead ?? outcome.route.backend ?? "";
+  const key = instead ?? chosen?.backend ?? outcome.route.backend ?? "";
   return { kind: "proxy", service: serviceText(key), peers: (backendOf(model, key)?.peers ?? []).map(peerText) };
 }
 

@@ -29,6 +29,8 @@ export interface ExplainQuery {
   readonly url: URL;
   /** Path and query as they were written, before `URL` resolved anything; "/" for none. */
   readonly target: string;
+  /** By name in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
   /** Ask nginx too. */
   readonly live: boolean;
 }
@@ -71,6 +73,8 @@ const REQUEST_MS_MAX = 10_000;
 const CONNECTIONS_MAX = 64;
 const HEADER_BYTES_MAX = 16 * 1024;
 const URL_CHARACTERS_MAX = 8192;
+/** Of a request to be explained. */
+const HEADERS_MAX = 50;
 const ACCEPT_BYTES_MAX = 1024;
 const DATA_PLANE_METRICS_MS_MAX = 2000;
 const PROBE_MS_MAX = 1000;
@@ -179,7 +183,20 @@ function explainQuery(query: URLSearchParams): ExplainQuery {
     });
   }
   const target = /^https?:[/\\]*[^/?#\\]*([^#]*)/i.exec(text)?.[1] || "/";
-  return { method, url, target, live: query.get("live") === "1" };
+  return { method, url, target, headers: explainHeaders(query.getAll("header")), live: query.get("live") === "1" };
+}
+
+function explainHeaders(lines: readonly string[]): Readonly<Record<string, string>> {
+  const headers = lines.slice(0, HEADERS_MAX).map((line): [string, string] => {
+    const [, name, value] = /^([\w-]{1,128}):[ ]*([ -~]{0,4096})$/.exec(line) ?? [];
+    if (name === undefined || value === undefined) {
+      throw new AgentError("usage", `cannot explain: ${JSON.stringify(line.slice(0, 200))} is no header`, {
+        hint: 'Write it like "X-Canary: always".',
+      });
+    }
+    return [name.toLowerCase(), value];
+  });
+  return Object.fromEntries(headers);
 }
 
 /** Of an AcceptRequest. */

@@ -119,18 +119,26 @@ function hostRows(built: BuiltHost, known: KnownBackends): readonly HostStatus[]
   if (host === null) return [];
   const rows = new Map<string, HostStatus>();
   for (const route of built.routes) {
-    const row = routeRow(host.name, route, known);
-    rows.set(`${row.service} ${row.state}`, row);
+    const others = route.filters.find((filter) => filter.kind === "split")?.alternatives ?? [];
+    for (const { backend } of [route, ...others]) {
+      const row = serviceRow(host.name, backend, route, known);
+      rows.set(`${row.service} ${row.state}`, row);
+    }
   }
   return [...rows.values()];
 }
 
-function routeRow(host: string, route: Route, { backends, ejected }: KnownBackends): HostStatus {
-  const service = route.backend === null ? "" : serviceText(route.backend);
+function serviceRow(
+  host: string,
+  key: BackendKey | null,
+  { closed, filters }: Route,
+  { backends, ejected }: KnownBackends,
+): HostStatus {
+  const service = key === null ? "" : serviceText(key);
   const nothing = { host, service, ready: 0, total: 0, draining: 0, healthy: false, ejected: [] };
-  if (route.closed !== null) return { ...nothing, state: `closed: ${route.closed.reason}` };
-  const backend = route.backend === null ? undefined : backends.get(route.backend);
-  const redirects = route.filters.some(({ kind }) => kind === "redirect");
+  if (closed !== null) return { ...nothing, state: `closed: ${closed.reason}` };
+  const backend = key === null ? undefined : backends.get(key);
+  const redirects = filters.some(({ kind }) => kind === "redirect");
   if (backend === undefined && redirects) return { ...nothing, state: "redirects", healthy: true };
   if (backend === undefined) return { ...nothing, state: "no backend" };
   return {

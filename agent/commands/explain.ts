@@ -17,6 +17,7 @@ export const explainCommand: Command = {
   positionalsMax: 2,
   options: [
     OUTPUT_OPTION,
+    { name: "header", short: "H", value: "HEADER", help: 'of the request, like "X-Canary: always"', multiple: true },
     { name: "live", short: null, value: null, help: "ask nginx too, and compare; exit 1 where they differ" },
     ...SOCKET_OPTIONS,
   ],
@@ -34,6 +35,7 @@ async function runExplain(input: CommandInput): Promise<number> {
     throw new AgentError("usage", `cannot explain ${JSON.stringify(url)}: it is no http or https URL`, { hint });
   }
   const query = new URLSearchParams({ method, url, ...(input.flag("live") ? { live: "1" } : {}) });
+  for (const header of input.texts("header")) query.append("header", header);
   const report = await askAgent<ExplainReport>(findSocket(input), `/v1/explain?${query.toString()}`, context.signal);
   const text = format === "json" ? JSON.stringify(report, null, 2) : explainLines(report, Date.now()).join("\n");
   context.out(`${text}\n`);

@@ -66,8 +66,9 @@ function explainInput(edge: Edge, query: ExplainQuery): ExplainInput {
 
 /** With nginx's own answer. A difference is looked at again: a push may be in flight. */
 async function explainLive(edge: Edge, query: ExplainQuery): Promise<ExplainReport> {
-  const { url, target } = query;
-  const asked = { host: url.host, path: target, scheme: url.protocol === "https:" ? "https" : "http" } as const;
+  const { url, target, headers } = query;
+  const scheme = url.protocol === "https:" ? "https" : "http";
+  const asked = { host: url.host, path: target, scheme, headers } as const;
   for (let look = 1; ; look++) {
     const live = await edge.nginx.explain(asked, AbortSignal.timeout(LIVE_MS_MAX));
     const input = explainInput(edge, query);

@@ -210,11 +210,20 @@ export class EdgeBuilder {
     }
   }
 
-  #countProfile(route: Route, change: 1 | -1): void {
+  #countProfiles(route: Route, change: 1 | -1): void {
+    this.#countProfile(route, change);
+    const { filters } = route;
+    for (const filter of filters) {
+      if (filter.kind !== "split") continue;
+      for (const one of filter.alternatives) this.#countProfile({ ...one, filters }, change);
+    }
+  }
+
+  #countProfile(spoken: Pick<Route, "filters" | "protocol" | "upstreamTls">, change: 1 | -1): void {
     // Nearly all: not worth a hash.
-    const verified = route.upstreamTls === null ? null : profileOf(route).verified;
+    const verified = spoken.upstreamTls === null ? null : profileOf(spoken).verified;
     if (verified !== null) count(this.#verified, verified, change);
-    const variant = routeVariant(route);
+    const variant = routeVariant(spoken);
     if (variant !== null) count(this.#variants, variant, change);
   }
 
@@ -223,8 +232,8 @@ export class EdgeBuilder {
     const built = this.#builders.host(name);
     const { host, routes, serverName } = built;
     const changed = differing(before?.routes ?? [], routes);
-    for (const route of changed.before) this.#countProfile(route, -1);
-    for (const route of changed.after) this.#countProfile(route, 1);
+    for (const route of changed.before) this.#countProfiles(route, -1);
+    for (const route of changed.after) this.#countProfiles(route, 1);
     this.#onProblems(before?.problems ?? [], built.problems);
     this.#policies.note(name, built);
     keep(this.#hosts, name, built, host === null && serverName === null && built.problems.length === 0);

@@ -2,23 +2,21 @@
 // The oldest Ingress wins where two claim the same.
 
 import { shortHash } from "../lib/hash.ts";
-import { compareText, type Ingress, type ObjectRef, refOf, refText } from "../objects/objects.ts";
+import { type Ingress, type ObjectRef, refOf, refText } from "../objects/objects.ts";
 import { hostServerName } from "./build-server-name.ts";
 import { type HostCertificates, hostCertificates } from "./client-policy.ts";
-import type {
-  BuiltHost,
-  Expression,
-  Filter,
-  Host,
-  MatchType,
-  Problem,
-  Route,
-  RouteKey,
-  Shadowed,
-} from "./edge-model.ts";
+import type { BuiltHost, Filter, Host, MatchType, Problem, Route, RouteKey, Shadowed } from "./edge-model.ts";
+import { inOrder } from "./expression-order.ts";
 import { literalExpression, type ParsedExpression, parseExpression } from "./expressions.ts";
 import { ANY_HOST, isBadHostKey } from "./hosts.ts";
 import { balanceOfService } from "./ingress/balance.ts";
+import {
+  type Alternatives,
+  alternativesFor,
+  gatherAlternatives,
+  shareRoute,
+  tellUnused,
+} from "./ingress/alternatives.ts";
 import { type Claim, type Claims, claimsOf } from "./ingress/claims.ts";
 import { closeRoutes, type Closings } from "./ingress/closings.ts";
 import { classSettingsOf } from "./ingress/class-settings.ts";
@@ -51,6 +49,7 @@ export function buildHost(input: ModelInput, settings: ModelSettings, name: stri
     regex: routing.some((claims) => claims.paths.get(name)?.some(({ matchType }) => matchType === "Expression")),
     closings: closeRoutes(name, routing),
     certificates: hostCertificates(input, name, routing, problems),
+    alternatives: gatherAlternatives(name, all),
     routes: new Map(),
     exact: new Map(),
     prefixes: new Map(),
@@ -61,6 +60,7 @@ export function buildHost(input: ModelInput, settings: ModelSettings, name: stri
   };
   for (const claims of routing) for (const claim of claims.paths.get(name) ?? []) addClaim(draft, claims, claim);
   const fallback = addFallbacks(draft, routing) ?? (name === ANY_HOST ? addEdgeDefault(draft) : null);
+  tellUnused(draft);
   const { serverName, problems: tlsProblems } = hostServerName(input, settings, name, all);
   problems.push(...tlsProblems);
   const aliasOf = chooseAlias(draft, all, routing);
@@ -103,6 +103,7 @@ interface Draft {
   readonly regex: boolean;
   readonly closings: Closings;
   readonly certificates: HostCertificates;
+  readonly alternatives: Alternatives;
   readonly routes: Map<RouteKey, Route>;
   readonly exact: Map<string, RouteKey>;
   readonly prefixes: Map<string, RouteKey>;
@@ -111,35 +112,6 @@ interface Draft {
   readonly owners: Readonly<Record<MatchType, Map<string, Ingress>>>;
   readonly problems: Problem[];
   readonly shadowed: Shadowed[];
-}
-
-interface Ordered {
-  readonly of: readonly WrittenExpression[];
-  readonly result: readonly Expression[];
-}
-
-// Ordering thousands costs more than the rest of a build: the last order of a host stands beside its first expression.
-const ordered = new WeakMap<WrittenExpression, Ordered>();
-
-/** Longest first, equal ones in reverse order of their text (ingress-nginx's order of locations). */
-function inOrder(expressions: readonly WrittenExpression[]): readonly Expression[] {
-  const [first] = expressions;
-  if (first === undefined) return [];
-  const known = ordered.get(first);
-  if (known !== undefined && isSameOrder(known.of, expressions)) return known.result;
-  const result = expressions
-    .toSorted((a, b) => b.written.length - a.written.length || compareText(b.written, a.written))
-    .map(({ prefix, pattern, route }) => ({ prefix, pattern, route }));
-  ordered.set(first, { of: expressions, result });
-  return result;
-}
-
-function isSameOrder(a: readonly WrittenExpression[], b: readonly WrittenExpression[]): boolean {
-  return a.length === b.length && a.every((one, at) => one === b[at] || isSameExpression(one, b[at]));
-}
-
-function isSameExpression(a: WrittenExpression, b: WrittenExpression | undefined): boolean {
-  return a.route === b?.route && a.written === b.written && a.prefix === b.prefix && a.pattern === b.pattern;
 }
 
 function addClaim(draft: Draft, claims: Claims, claim: Claim): void {
@@ -180,14 +152,16 @@ function routeOf(draft: Draft, claims: Claims, written: Claim): MadeRoute {
   };
   const { certificates } = draft;
   const free = certificates.policy === null && certificates.closedOf(ingress) === null && policy.upstreamTls === null;
-  const open = ofClass.closed === null && draft.closings(ingress) === null && free;
+  const waiting = alternativesFor(draft.alternatives, written);
+  const open = ofClass.closed === null && draft.closings(ingress) === null && free && waiting.length === 0;
   const known = open ? recallRoute(written, origin) : undefined;
   if (known !== undefined) return known;
   const problemsBefore = problems.length;
   const claim: Claim = regex ? { ...written, matchType: "Expression" } : written;
   const parsed = expressionOf(draft, written);
   const slot = `${claim.matchType} ${claim.path}`;
-  const route = makeRoute(draft, claims, claim, { slot, filters: filtersOf(policy, written, parsed) });
+  const own = makeRoute(draft, claims, claim, { slot, filters: filtersOf(policy, written, parsed) });
+  const route = waiting.length === 0 ? own : shareRoute(draft, claims, own, waiting);
   const expression =
     parsed === null ? null : { prefix: parsed.prefix, pattern: parsed.pattern, route: route.key, written: claim.path };
   const made = { route, expression };

@@ -46,6 +46,20 @@ export function parseExpression(path: string): ExpressionResult {
   return { kind: "expression", prefix: lowerAscii(prefix), pattern: whole ? "" : `^${source}`, source: `^${source}` };
 }
 
+/**
+ * Reads a pattern that the value of a header is held to, by case and anywhere in it. Gives what is wrong with it, or
+ * null: then PCRE and JavaScript read it alike.
+ */
+export function headerPatternFault(source: string): { readonly message: string; readonly fix: string } | null {
+  const shown = `"${printable(source, SHOWN_MAX)}"`;
+  if (source.length > PATTERN_LENGTH_MAX / 3) {
+    return { message: `is longer than ${Math.floor(PATTERN_LENGTH_MAX / 3)} characters`, fix: "make it shorter" };
+  }
+  if (/[^ -~]/.test(source)) return { message: `${shown} has a character that is not ASCII`, fix: "remove it" };
+  const fault = patternFault(source);
+  return fault === null ? null : { message: `${shown} cannot be used: ${fault.what}`, fix: fault.fix };
+}
+
 /** A plain path on a host that has regular expressions: the literal, without regard to case. */
 export function literalExpression(path: string): ParsedExpression {
   return { kind: "expression", prefix: lowerAscii(path), pattern: "", source: `^${literal(path)}` };

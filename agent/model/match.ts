@@ -6,6 +6,7 @@ import type { Backend, BackendKey, BuiltHost, EdgeModel, Host, MatchType, Route,
 import { expressionMatches } from "./expressions.ts";
 import { isAllowed, redirectLocation, rewrittenPath } from "./filters.ts";
 import { ANY_HOST, requestHost, wildcardOf } from "./hosts.ts";
+import { chooseService, type Chosen, type RequestHeaders } from "./split.ts";
 import { decodePath, normaliseRequestPath, otherReadings, strictPath } from "./paths.ts";
 
 export interface Request {
@@ -18,6 +19,7 @@ export interface ClientRequest extends Request {
   readonly secure: boolean;
   /** The client's address; null: not said, and then lists of addresses are taken as passed. */
   readonly client: string | null;
+  readonly headers?: RequestHeaders;
 }
 
 /** How a route was found: "default" is the default backend of the edge. */
@@ -108,6 +110,8 @@ export interface Decision {
   readonly reason: string;
   /** Of a redirect: "https" for the same URL there, else the value of the header. */
   readonly location: string | null;
+  /** The Service that the request is for, where there are several also why; null: it never comes so far. */
+  readonly chosen: Chosen | null;
   /** The path that the backend is asked for, decoded, where a filter changes it; else null. */
   readonly rewritten: string | null;
   /** The default backend, where it answers in place of one without peers; else null. */
@@ -126,6 +130,7 @@ export function decideRequest(
     status,
     reason,
     location,
+    chosen: null,
     rewritten: null,
     instead: null,
   });
@@ -149,14 +154,18 @@ export function decideRequest(
   }
   const appRoot = route.filters.find((filter) => filter.kind === "app_root");
   if (appRoot !== undefined && path === "/") return answer(302, "app-root", appRoot.path);
-  const backend = backendOf(model, route.backend);
+  const chosen = chooseService(route, request.headers ?? {}, (key) => (backendOf(model, key)?.peers.length ?? 0) > 0);
+  const backend = backendOf(model, chosen.backend);
   if (backend === undefined || backend.peers.length === 0) {
     const errors = route.filters.find((filter) => filter.kind === "errors");
     const instead = errors === undefined ? undefined : backendOf(model, errors.backend);
-    if (instead !== undefined && instead.peers.length > 0) return { ...answer(200, "no peers"), instead: instead.key };
-    return answer(503, backend === undefined ? "the route has no backend" : (backend.reason ?? "no peers"));
+    if (instead !== undefined && instead.peers.length > 0) {
+      return { ...answer(200, "no peers"), chosen, instead: instead.key };
+    }
+    const reason = backend === undefined ? "the route has no backend" : (backend.reason ?? "no peers");
+    return { ...answer(503, reason), chosen };
   }
-  return { ...answer(200, ""), rewritten: rewrittenPath(route.filters, path) };
+  return { ...answer(200, ""), chosen, rewritten: rewrittenPath(route.filters, path) };
 }
 
 function backendOf({ backends }: EdgeModel, key: BackendKey | null): Backend | undefined {

@@ -109,6 +109,7 @@ export interface ExplainedRequest {
   readonly host: string;
   readonly path: string;
   readonly scheme: "http" | "https";
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 interface Call {
@@ -183,7 +184,11 @@ export class PushClient {
 
   /** Throws AgentError push-failed when nobody answers. */
   async explain(asked: ExplainedRequest, signal: AbortSignal): Promise<Explanation> {
-    const query = Object.entries(asked).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
+    const { headers, ...rest } = asked;
+    const lines = Object.entries(headers).map(([name, value]) => ["header", `${name}: ${value}`]);
+    const query = [...Object.entries(rest), ...lines].map(
+      ([name, value = ""]) => `${name}=${encodeURIComponent(value)}`,
+    );
     const path = `/v1/explain?${query.join("&")}`;
     const answer = await this.#call({ method: "GET", path, body: null, fresh: false }, signal);
     const { action, status, reason, host, route, backend, peers, ejected } = parseAnswer(explanationSchema, answer);

@@ -119,7 +119,7 @@ end
 
 -- The backend of a route and the route that serves it, and why it is that one where there are more.
 local function backend_of(route, as)
-    if route.split then
+    if route.split and route.backend then
         return split.choose(route, as, backend_with_peers)
     end
     local key = route.backend

@@ -30,6 +30,8 @@ export interface RoutingExpectation {
   readonly status: 200 | 301 | 302 | 307 | 308 | 400 | 403 | 404 | 503;
   /** The path (with query) that the backend is asked for, where it is not the client's; encoded. */
   readonly sent?: string;
+  /** The Service that serves it, where it matters: "<namespace>/<name>/<port>". */
+  readonly service?: string;
   /** Location of a redirect. */
   readonly location?: string;
 }
@@ -37,6 +39,8 @@ export interface RoutingRequest {
   readonly url: string;
   /** The client's address, where it matters. */
   readonly client?: string;
+  /** Headers beside the Host, by name in lower case. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly expect: RoutingExpectation;
 }
 export interface RoutingCase {

@@ -6,7 +6,8 @@
  * - `restricting`: without it, requests would get through that it keeps out or slows down. Not served, or with a
  *   value that cannot be used, it closes its routes.
  * - `plain`: without it, the request is served in another way. A warning.
- * - `alternative`: its Ingress is an alternative to another one (canary) and gets no traffic of its own.
+ * - `alternative`: its Ingress is an alternative to another one (canary) and gets no traffic of its own, also where
+ *   its key is misspelt.
  */
 export type AnnotationEffect = "restricting" | "plain" | "alternative";
 
@@ -54,6 +55,13 @@ const SERVED: Readonly<Record<string, AnnotationEffect>> = {
   "upstream-vhost": "plain",
   "x-forwarded-prefix": "plain",
   "backend-protocol": "plain",
+  canary: "alternative",
+  "canary-by-cookie": "plain",
+  "canary-by-header": "plain",
+  "canary-by-header-pattern": "plain",
+  "canary-by-header-value": "plain",
+  "canary-weight": "plain",
+  "canary-weight-total": "plain",
   "force-ssl-redirect": "plain",
   "from-to-www-redirect": "plain",
   // Ours: ingress-nginx has no bound.
@@ -158,11 +166,6 @@ const PLAIN: readonly (readonly [instead: string, names: string])[] = [
      session-cookie-conditional-samesite-none session-cookie-domain session-cookie-expires session-cookie-max-age
      session-cookie-name session-cookie-path session-cookie-samesite session-cookie-secure`,
   ],
-  [
-    "it belongs to `canary`, which is not served yet",
-    `canary-by-cookie canary-by-header canary-by-header-pattern canary-by-header-value canary-weight
-     canary-weight-total`,
-  ],
   ["set it for all hosts in the configuration file (section `http`), and remove it", "client-body-buffer-size"],
   [PROXY_SETTINGS, "proxy-buffers-number proxy-busy-buffers-size proxy-max-temp-file-size"],
   [HEADERS, "connection-proxy-header http2-push-preload"],
@@ -212,16 +215,6 @@ export const ANNOTATIONS: ReadonlyMap<string, AnnotationRule> = new Map<string, 
       .split(/\s+/)
       .map((name): Row => [name, { effect: "plain", served: false, wholeHost: false, off: [], instead }]),
   ),
-  [
-    "canary",
-    {
-      effect: "alternative",
-      served: false,
-      wholeHost: false,
-      off: FALSE,
-      instead: "remove it to serve this Ingress by itself, or remove the Ingress",
-    },
-  ],
 ]);
 
 /** The names whose near misspellings count as themselves. */

@@ -29,6 +29,13 @@ export interface Claim {
   readonly backend: IngressBackend;
   readonly field: string;
 }
+/** A path of a canary: `slots` are the claims, as "<match type> <path>", whose route it may be an alternative for. */
+export interface AlternativeClaim {
+  readonly claim: Claim;
+  /** The path of the path in the object. */
+  readonly field: string;
+  readonly slots: readonly string[];
+}
 /** An entry of `tls` that names hosts. `secret` is "<namespace>/<name>", null for the default certificate. */
 export interface TlsClaim {
   readonly secret: string | null;
@@ -48,6 +55,8 @@ export interface Claims {
   /** Hosts it routes, as opposed to those that are only in `tls`. */
   readonly routed: ReadonlySet<string>;
   readonly paths: ReadonlyMap<string, readonly Claim[]>;
+  /** What a canary has instead of paths, see alternatives.ts. */
+  readonly alternatives: ReadonlyMap<string, readonly AlternativeClaim[]>;
   /** spec.defaultBackend for hosts where no path matches. Where it is all there is, it is a path of "_" instead. */
   readonly fallback: { readonly backend: IngressBackend; readonly field: string } | null;
   readonly tls: ReadonlyMap<string, TlsClaim>;
@@ -93,10 +102,24 @@ interface Draft {
   readonly hosts: Set<string>;
   readonly routed: Set<string>;
   readonly paths: Map<string, Claim[]>;
+  readonly alternatives: Map<string, AlternativeClaim[]>;
   readonly problems: Map<string, Problem[]>;
   readonly unread: Set<string>;
   readonly policy: Policy;
 }
+
+/** An alternative has nothing of its own, in ingress-nginx too. */
+const NOTHING = {
+  routed: new Set(),
+  paths: new Map(),
+  aliases: new Set(),
+  www: new Map(),
+  fallback: null,
+  tls: new Map(),
+  tlsSecrets: [],
+  secrets: new Map(),
+  configMaps: new Map(),
+} as const satisfies Partial<Claims>;
 
 function readClaims(ingress: Ingress): Claims {
   const policy = readPolicy(ingress.meta.annotations, ingress.meta.namespace);
@@ -106,6 +129,7 @@ function readClaims(ingress: Ingress): Claims {
     hosts: new Set(),
     routed: new Set(),
     paths: new Map(),
+    alternatives: new Map(),
     problems: new Map(),
     unread: new Set(),
     policy,
@@ -116,45 +140,41 @@ function readClaims(ingress: Ingress): Claims {
   if (alone) {
     draft.hosts.add(ANY_HOST);
     draft.routed.add(ANY_HOST);
-    add(draft.paths, ANY_HOST, {
-      host: ANY_HOST,
-      matchType: "Prefix",
-      path: "/",
-      backend: defaultBackend,
-      field: "spec.defaultBackend",
-    });
+    const field = "spec.defaultBackend";
+    const claim: Claim = { host: ANY_HOST, matchType: "Prefix", path: "/", backend: defaultBackend, field };
+    if (policy.canary === null) add(draft.paths, ANY_HOST, claim);
+    else add(draft.alternatives, ANY_HOST, { claim, field, slots: [slotOf(claim)] });
   }
   const { tls, tlsSecrets } = readTls(draft);
-  const aliases = new Set(policy.aliases.filter((name) => name !== ANY_HOST && !draft.routed.has(name)));
-  const www = otherNames(policy, draft.routed);
+  const alternative = guards.alternative || policy.canary !== null;
+  const named = alternative ? [] : policy.aliases;
+  const aliases = new Set(named.filter((name) => name !== ANY_HOST && !draft.routed.has(name)));
+  const www = alternative ? new Map<string, never>() : otherNames(policy, draft.routed);
   for (const name of [...aliases, ...www.keys()]) draft.hosts.add(name);
   const hosts = [...draft.hosts].sort();
   const fallback = defaultBackend === null || alone ? null : { backend: defaultBackend, field: "spec.defaultBackend" };
   sayAnnotations(draft, guards, hosts);
   const base = { ingress, hosts, guards, policy, unread: draft.unread, problems: draft.problems };
-  // An alternative without the Ingress it belongs to gets nothing, in ingress-nginx too.
-  if (guards.alternative) {
-    const none = new Map<string, never>();
-    return {
-      ...base,
-      routed: new Set(),
-      paths: none,
-      aliases: new Set(),
-      www: none,
-      fallback: null,
-      tls: none,
-      tlsSecrets: [],
-      services: none,
-      secrets: none,
-      configMaps: none,
-    };
-  }
+  if (alternative) return { ...base, ...NOTHING, alternatives: draft.alternatives, services: usesOf(draft, null) };
   const services = usesOf(draft, fallback?.backend ?? null);
   const realHosts = hosts.filter((host) => !host.startsWith("!"));
   const secrets = new Map(secretsOf(draft, tlsSecrets).map((key) => [key, realHosts]));
   const configMaps = new Map(policy.headers.configMap === null ? [] : [[policy.headers.configMap, realHosts]]);
-  const { routed, paths } = draft;
-  return { ...base, aliases, www, routed, paths, fallback, tls, tlsSecrets, services, secrets, configMaps };
+  const { routed, paths, alternatives } = draft;
+  return {
+    ...base,
+    aliases,
+    www,
+    routed,
+    paths,
+    alternatives,
+    fallback,
+    tls,
+    tlsSecrets,
+    services,
+    secrets,
+    configMaps,
+  };
 }
 
 function secretsOf({ ingress, policy }: Draft, tlsSecrets: readonly TlsClaim[]): readonly string[] {
@@ -189,8 +209,9 @@ function readRule(draft: Draft, index: number): void {
   }
   draft.routed.add(host);
   rule.paths.forEach((entry, at) => {
-    const path = readPath(draft.policy, entry);
     const pathField = `${field}.http.paths[${at}]`;
+    if (draft.policy.canary !== null) return add(draft.alternatives, host, alternativeOf(host, entry, pathField));
+    const path = readPath(draft.policy, entry);
     if (path.kind === "bad") {
       const message = `${path.message}: the path is not served`;
       say(draft, host, "path-invalid", { field: `${pathField}.path`, message, fix: path.fix, hosts: [host] });
@@ -201,6 +222,24 @@ function readRule(draft: Draft, index: number): void {
     const backendField = `${pathField}.backend`;
     add(draft.paths, host, { host, matchType, path: path.path, backend: entry.backend, field: backendField });
   });
+}
+
+/** What names a path of a host. */
+export function slotOf({ matchType, path }: Pick<Claim, "matchType" | "path">): string {
+  return `${matchType} ${path}`;
+}
+
+// Whether its path is an expression is for the Ingress to say that it belongs to.
+function alternativeOf(
+  host: string,
+  { path: written, pathType, backend }: IngressPath,
+  field: string,
+): AlternativeClaim {
+  const parsed = parseRulePath(written, pathType);
+  const expression = written === "" ? "/" : written;
+  const slots = [slotOf({ matchType: "Expression", path: expression })];
+  if (parsed.kind === "path") slots.push(slotOf(parsed));
+  return { claim: { host, matchType: "Prefix", path: written, backend, field: `${field}.backend` }, field, slots };
 }
 
 type ReadPath =
@@ -259,8 +298,10 @@ function sayAnnotations(draft: Draft, guards: Guards, hosts: readonly string[]):
   const [first] = hosts;
   if (first === undefined) return;
   const touched = [...draft.routed].sort();
+  const isCanary = draft.policy.canary !== null;
   const tell = (code: Problem["code"], remarks: readonly AnnotationRemark[]): void => {
-    for (const { key, message, fix } of remarks) {
+    for (const { key, message: text, fix } of remarks) {
+      const message = isCanary ? text.replace(/its routes answer 503$/, "it gets no traffic") : text;
       say(draft, first, code, { field: `metadata.annotations["${key}"]`, message, fix, hosts: touched });
     }
   };
@@ -288,6 +329,7 @@ function usesOf(draft: Draft, fallback: IngressBackend | null): ReadonlyMap<stri
     hosts.set(key, (hosts.get(key) ?? new Set()).add(host));
   };
   for (const claims of draft.paths.values()) for (const claim of claims) use(claim.backend, claim.host);
+  for (const all of draft.alternatives.values()) for (const { claim } of all) use(claim.backend, claim.host);
   if (fallback !== null) for (const host of draft.routed) use(fallback, host);
   const ofErrors = draft.policy.errors?.service ?? null;
   if (ofErrors !== null) {

@@ -26,7 +26,7 @@ export interface Guards {
   readonly closing: readonly AnnotationRemark[];
   /** One of `closing` guards the whole host in ingress-nginx, other Ingresses' paths too. */
   readonly closesHost: boolean;
-  /** The Ingress is an alternative (canary) to another one and must get no traffic of its own. */
+  /** A misspelt key makes the Ingress an alternative (canary) to another one: it must get no traffic of its own. */
   readonly alternative: boolean;
   /** Annotations the routes are served without. */
   readonly unsupported: readonly AnnotationRemark[];
@@ -69,10 +69,6 @@ function judge(key: string, value: string): Verdict | null {
     const message = "restricts access and is not served yet: its routes answer 503";
     return { ...base, closes: true, remark: { key: shownKey, message, fix: rule.instead } };
   }
-  if (rule.effect === "alternative" && !off) {
-    const message = "makes this Ingress an alternative to another one, which is not served yet: it gets no traffic";
-    return { ...base, alternative: true, remark: { key: shownKey, message, fix: rule.instead } };
-  }
   const message = off
     ? "is not served; its value asks for nothing"
     : "is not served yet: requests are served without it";
@@ -82,11 +78,13 @@ function judge(key: string, value: string): Verdict | null {
 // A name that is served under a prefix that is nearly right: a guard closes, anything else is not guessed at.
 function judgePrefix(name: string, rule: AnnotationRule, key: string): Verdict {
   const closes = rule.effect === "restricting";
-  const message = closes
-    ? `looks like ${name}, which restricts access: its routes answer 503`
+  const alternative = rule.effect === "alternative";
+  const otherwise = alternative
+    ? `looks like ${name}, which makes an alternative of this Ingress: it gets no traffic`
     : `looks like ${name}: requests are served without it`;
+  const message = closes ? `looks like ${name}, which restricts access: its routes answer 503` : otherwise;
   const remark = { key, message, fix: `correct it to ${NGINX_PREFIX}/${name}, or remove it` };
-  return { closes, wholeHost: rule.wholeHost, alternative: false, remark };
+  return { closes, wholeHost: rule.wholeHost, alternative, remark };
 }
 
 function judgeUnknown(name: string, key: string): Verdict {

@@ -6,11 +6,12 @@
 
 import { OLD_PREFIX } from "../../objects/annotation-keys.ts";
 import { parseCidr } from "../addresses.ts";
-import type { Filter, Protocol, RouteBalance, RouteTimes } from "../edge-model.ts";
+import type { AlternativeRule, Filter, Protocol, RouteBalance, RouteTimes } from "../edge-model.ts";
 import { parseHost } from "../hosts.ts";
 import { type Draft, draftOf, type Entry, first, readFlag, shown } from "./annotation-values.ts";
 import { type ClientCertificateWish, readClientCertificates } from "./client-certificates.ts";
 import { readBalance } from "./balance.ts";
+import { readCanary } from "./canary.ts";
 import { readCors } from "./cors.ts";
 import type { AnnotationRemark } from "./guards.ts";
 import { type ErrorsWish, readErrors } from "./errors.ts";
@@ -66,6 +67,8 @@ export interface Policy {
   readonly times: RouteTimes;
   /** null: as the configuration has it. */
   readonly balance: RouteBalance | null;
+  /** Of a canary: which requests of another Ingress it gets; null: it is an Ingress of its own. */
+  readonly canary: AlternativeRule | null;
   /** Values that close the routes, for what they were meant to restrict is not known. */
   readonly closing: readonly AnnotationRemark[];
   /** Values that cannot be used; served as if they were not there. */
@@ -104,6 +107,7 @@ export function readPolicy(annotations: Readonly<Record<string, string>>, namesp
     access: readAccess(draft),
     times: readTimes(draft),
     balance: readBalance(draft),
+    canary: readCanary(draft),
     closing: draft.closing,
     invalid: draft.invalid,
     unsupported: draft.unsupported,

@@ -76,9 +76,10 @@ describe("routing cases, by nginx", () => {
       const documents = documentsOf(model);
       await push(documents, false);
       try {
-        for (const { url, expect } of routingCase.requests) {
+        for (const { url, expect, headers = {} } of routingCase.requests) {
           const { secure, host, target } = requestOf(url);
-          const text = `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
+          const more = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+          const text = [`GET ${target} HTTP/1.1`, `Host: ${host}`, "Connection: close", ...more, "", ""].join("\r\n");
           const answer = secure ? await rawSecure(nginx.https, host, text) : await raw(nginx.http, text);
           assert.equal(statusOf(answer), expect.status, url);
           if (expect.location !== undefined) {
@@ -87,7 +88,12 @@ describe("routing cases, by nginx", () => {
           if (expect.status === 200) assert.equal(backend.seen.at(-1)?.url, expect.sent ?? sentAsWritten(target), url);
           if (expect.ingress === undefined || expect.status === 400) continue;
           const query = new URLSearchParams({ host, path: target, scheme: secure ? "https" : "http" });
-          const explained = await nginx.push.json<{ route?: string }>("GET", `/v1/explain?${query.toString()}`);
+          for (const line of more) query.append("header", line);
+          const explained = await nginx.push.json<{ route?: string; backend?: string }>(
+            "GET",
+            `/v1/explain?${query.toString()}`,
+          );
+          if (expect.service !== undefined) assert.equal(explained.backend, expect.service, url);
           const route = routes.get(explained.route ?? "");
           assert.equal(explained.route === undefined, route === undefined, url);
           const ingress = route?.ingress.kind === "Ingress" ? `${route.ingress.namespace}/${route.ingress.name}` : null;

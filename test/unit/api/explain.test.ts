@@ -54,6 +54,22 @@ test("names rule, Service and peers of a request that is served", () => {
   ]);
 });
 
+test("tells the shares of a route that Services share, and what decided", () => {
+  const rule = { header: "X-Canary", value: "", pattern: "", cookie: null, weight: 125, total: 1000 };
+  const { ingress, protocol, upstreamTls, balance } = route("shop.example.org", "web");
+  const canary = { ingress, protocol, upstreamTls, balance, rule, backend: "shop/api/80" };
+  const shared = route("shop.example.org", "web", { filters: [{ kind: "split", alternatives: [canary] }] });
+  const edge = model([builtHost("shop.example.org", [shared])], [backend("web", 1), backend("api", 2)]);
+  const value = "shop/web:80 87.5 %, shop/api:80 12.5 %";
+  const told = (headers: Readonly<Record<string, string>>): unknown => {
+    const { steps, answer } = explain("http://shop.example.org/", "/", { model: edge, headers });
+    return [steps.filter(({ step }) => step === "split"), answer.kind === "proxy" ? answer.service : answer];
+  };
+  const why = "by weight; the greatest share is shown";
+  assert.deepEqual(told({}), [[{ step: "split", value, why }], "shop/web:80"]);
+  assert.deepEqual(told({ "x-canary": "always" }), [[{ step: "split", value, why: "by header" }], "shop/api:80"]);
+});
+
 test("says of every other rule why it lost", () => {
   const { candidates } = explain("https://shop.example.org/api/x");
   assert.deepEqual(

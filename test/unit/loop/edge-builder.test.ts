@@ -128,6 +128,39 @@ test("authorities of a backend, when they change, change its routes", () => {
   assert.deepEqual(told({ kind: "delete", ref: { kind: "Secret", namespace: "a", name: "ca" } }), [true, undefined]);
 });
 
+test("a canary that comes, changes and goes changes the route of its path alone, and counts its profiles", () => {
+  const { builder, apply, routes } = bigHost(false);
+  const verify = {
+    "nginx.ingress.kubernetes.io/proxy-ssl-verify": "on",
+    "nginx.ingress.kubernetes.io/proxy-ssl-secret": "a/ca",
+  };
+  const main = ingress("a/main", { meta: { annotations: verify }, rules: [rule(HOST, path("/main"))] });
+  const canary = (weight: string): KubernetesObject => {
+    const own = { "nginx.ingress.kubernetes.io/canary": "true", "nginx.ingress.kubernetes.io/canary-weight": weight };
+    return ingress("a/canary", {
+      meta: { annotations: { ...verify, ...own } },
+      rules: [rule(HOST, path("/main", "Prefix", backend("next")))],
+    });
+  };
+  const put = (object: KubernetesObject): Change => ({ kind: "put", object });
+  const secure = service("a/next", [{ ...servicePort(80), appProtocol: "https" }]);
+  apply(put(main), put(secure), put({ ...secret("a/ca", BAD_KEY_PAIR), authorities: "PEM" }));
+  const told = (...changes: readonly Change[]): unknown => {
+    const known = new Set(routes());
+    const ids = [...apply(...changes)].filter((id) => id.startsWith("route:"));
+    const made = routes().filter((route) => !known.has(route) && route.path !== "/main");
+    const split = routes().flatMap(({ filters }) => filters.filter((filter) => filter.kind === "split"));
+    return [ids.length, made.length, split[0]?.alternatives[0]?.rule.weight, builder.verified.length];
+  };
+  assert.deepEqual(told(put(canary("10"))), [1, 0, 10, 1]);
+  assert.deepEqual(told(put(canary("20"))), [1, 0, 20, 1]);
+  assert.deepEqual(told(put(service("a/next"))), [1, 0, 20, 0]);
+  assert.deepEqual(told(put(secure)), [1, 0, 20, 1]);
+  const gone: Change = { kind: "delete", ref: { kind: "Ingress", namespace: "a", name: "canary" } };
+  assert.deepEqual(told(gone), [1, 0, undefined, 0]);
+  assert.deepEqual(told(put(canary("30"))), [1, 0, 30, 1]);
+});
+
 test("a path that comes to a host with patterns or goes from it changes their order", () => {
   const { builder, apply } = bigHost(true);
   const count = (): number => builder.model.hosts.get(HOST)?.host?.expressions.length ?? 0;

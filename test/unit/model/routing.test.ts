@@ -12,16 +12,17 @@ describe("routing cases, by the model", () => {
   for (const routingCase of cases) {
     test(`${routingCase.file}: ${routingCase.name}`, () => {
       const model = buildModel(routingCase, { address: "10.0.0.1", port: 8080 });
-      for (const { url, expect, client = null } of routingCase.requests) {
-        const { match, status, reason, location, rewritten } = decideRequest(
+      for (const { url, expect, client = null, headers = {} } of routingCase.requests) {
+        const { match, status, reason, location, rewritten, chosen } = decideRequest(
           model,
-          { ...requestOf(url), client },
+          { ...requestOf(url), client, headers },
           HTTPS_REDIRECTS,
         );
         const route = match.outcome.kind === "route" ? match.outcome.route : null;
         const ingress = route?.ingress.kind === "Ingress" ? `${route.ingress.namespace}/${route.ingress.name}` : null;
         assert.equal(status, expect.status, `${url}: ${reason}`);
         if (expect.ingress !== undefined) assert.equal(ingress, expect.ingress, url);
+        if (expect.service !== undefined) assert.equal(chosen?.backend, expect.service, url);
         if (expect.location !== undefined) assert.equal(location, expect.location, url);
         if (expect.sent !== undefined) {
           assert.equal(rewritten, decodeURIComponent(expect.sent.split("?")[0] ?? ""), url);

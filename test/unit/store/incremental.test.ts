@@ -78,6 +78,14 @@ const annotations = fc.constantFrom(
   { "nginx.ingress.kubernetes.io/default-backend": "web", "nginx.ingress.kubernetes.io/custom-http-errors": "404,503" },
   { "nginx.ingress.kubernetes.io/proxy-body-size": "8m" },
   { "nginx.ingress.kubernetes.io/proxy-body-size": "0", "nginx.ingress.kubernetes.io/proxy-buffering": "on" },
+  { "nginx.ingress.kubernetes.io/canary": "true", "nginx.ingress.kubernetes.io/canary-weight": "60" },
+  {
+    "nginx.ingress.kubernetes.io/canary": "true",
+    "nginx.ingress.kubernetes.io/canary-by-header": "X-Canary",
+    "nginx.ingress.kubernetes.io/backend-protocol": "HTTPS",
+    "nginx.ingress.kubernetes.io/proxy-ssl-verify": "on",
+    "nginx.ingress.kubernetes.io/proxy-ssl-secret": "cert2",
+  },
   { [CLASS_ANNOTATION]: "mine" },
 );
 const position = fc
