@@ -17,6 +17,7 @@ import {
   shareRoute,
   tellUnused,
 } from "./ingress/alternatives.ts";
+import { affinityFilters } from "./ingress/affinity.ts";
 import { type Claim, type Claims, claimsOf } from "./ingress/claims.ts";
 import { closeRoutes, type Closings } from "./ingress/closings.ts";
 import { classSettingsOf } from "./ingress/class-settings.ts";
@@ -160,7 +161,10 @@ function routeOf(draft: Draft, claims: Claims, written: Claim): MadeRoute {
   const claim: Claim = regex ? { ...written, matchType: "Expression" } : written;
   const parsed = expressionOf(draft, written);
   const slot = `${claim.matchType} ${claim.path}`;
-  const own = makeRoute(draft, claims, claim, { slot, filters: filtersOf(policy, written, parsed) });
+  const own = makeRoute(draft, claims, claim, {
+    slot,
+    filters: [...filtersOf(policy, written, parsed), ...affinityFilters(policy.affinity, ingress.meta, written)],
+  });
   const route = waiting.length === 0 ? own : shareRoute(draft, claims, own, waiting);
   const expression =
     parsed === null ? null : { prefix: parsed.prefix, pattern: parsed.pattern, route: route.key, written: claim.path };
@@ -212,7 +216,10 @@ function addFallbacks(draft: Draft, routing: readonly Claims[]): RouteKey | null
     } else if (winner === null) {
       const route = makeRoute(draft, claims, claim, {
         slot: "fallback",
-        filters: filtersOf(claims.policy, null, null),
+        filters: [
+          ...filtersOf(claims.policy, null, null),
+          ...affinityFilters(claims.policy.affinity, ingress.meta, claim),
+        ],
       });
       draft.routes.set(route.key, route);
       winner = { ingress, key: route.key };

@@ -51,6 +51,14 @@ export interface RouteValue {
   readonly retry: { readonly tries: number; readonly timeout_ms: number };
 }
 type Cors = Extract<Filter, { kind: "cors" }>;
+type Affinity = Extract<Filter, { kind: "affinity" }>;
+type AffinityValue = Pick<Affinity, "kind" | "name" | "mode" | "salt" | "path" | "domain" | "secure" | "canaries"> & {
+  readonly max_age_s: number;
+  readonly expires_s: number;
+  readonly same_site: Affinity["sameSite"];
+  readonly same_site_conditional: boolean;
+  readonly change_on_failure: boolean;
+};
 type Split = Extract<Filter, { kind: "split" }>;
 type Transfer = Extract<Filter, { kind: "transfer" }>;
 type Errors = Extract<Filter, { kind: "errors" }>;
@@ -76,8 +84,9 @@ export interface SplitChoiceValue {
 }
 /** What a route does, by document; docs/dataplane-api.md says how. */
 export type FilterValue =
-  | Exclude<Filter, Cors | Errors | Split | Transfer>
+  | Exclude<Filter, Affinity | Cors | Errors | Split | Transfer>
   | Omit<Errors, "intercept">
+  | AffinityValue
   | { readonly kind: "split"; readonly choices: readonly SplitChoiceValue[] }
   /** The longest body that says its length. */
   | { readonly kind: "body_limit"; readonly bytes: number }
@@ -261,9 +270,22 @@ function filterValue(filter: Exclude<Filter, Split | Transfer>): FilterValue {
     const { intercept: _, ...told } = filter;
     return told;
   }
+  if (filter.kind === "affinity") return affinityValue(filter);
   if (filter.kind !== "cors") return filter;
   const { maxAgeS, ...same } = filter;
   return { ...same, max_age_s: maxAgeS };
+}
+
+function affinityValue(filter: Affinity): AffinityValue {
+  const { maxAgeS, expiresS, sameSite, sameSiteConditional, changeOnFailure, ...same } = filter;
+  return {
+    ...same,
+    max_age_s: maxAgeS,
+    expires_s: expiresS,
+    same_site: sameSite,
+    same_site_conditional: sameSiteConditional,
+    change_on_failure: changeOnFailure,
+  };
 }
 
 function choiceValue(

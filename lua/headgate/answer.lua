@@ -4,6 +4,7 @@
 -- that a proxy in front of us shares among its clients, a backend could answer requests of other
 -- hosts.
 
+local affinity = require("headgate.affinity")
 local cors = require("headgate.filters.cors")
 local health = require("headgate.health")
 local headers = require("headgate.filters.headers")
@@ -64,6 +65,9 @@ function _M.filter()
         local rules = ctx.cors
         if rules then
             share(ctx, rules)
+        end
+        if ctx.pinned then
+            affinity.give(ctx)
         end
         if ctx.probe then
             health.answered(ctx, status)

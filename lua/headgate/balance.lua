@@ -2,6 +2,7 @@
 -- by a hash.
 -- What a request took is put back when it ends, so that whoever is in flight counts once.
 
+local affinity = require("headgate.affinity")
 local ewma = require("headgate.pickers.ewma")
 local hash = require("headgate.pickers.hash")
 local least_conn = require("headgate.pickers.least_conn")
@@ -50,11 +51,7 @@ local function by_hash(way, backend, known, tried)
         -- All that say nothing would meet at one peer.
         return round_robin.next(backend.picker, tried)
     end
-    local ring = backend.ring
-    if not ring then
-        ring = hash.new(peers.names_of(backend), backend.weights, md5)
-        backend.ring = ring
-    end
+    local ring = peers.ring_of(backend, md5)
     local load = way.bound
         and { bound = way.bound, total = known.held.total, states = known.states } or nil
     return hash.next(ring, md5(key), tried, load)
@@ -73,13 +70,34 @@ local function put_back(taken)
     end
 end
 
+local function by_session(ctx, way, backend, barred)
+    local base = way.base
+    local index = affinity.choose(ctx, way, backend, barred)
+    if index then
+        return base and _M.choose(ctx, base, backend, barred, index) or index
+    end
+    if base then
+        index = _M.choose(ctx, base, backend, barred)
+    else
+        index = round_robin.next(backend.picker, barred)
+    end
+    if index then
+        affinity.bind(ctx, way, backend, index)
+    end
+    return index
+end
+
 --- Picks a peer and counts the request there.
 ---@param ctx table of the request; `taken` is what it holds
 ---@param way headgate.balance
 ---@param backend table
 ---@param tried table<integer, boolean>?
+---@param led integer? the peer that a session leads to: it is counted and not picked
 ---@return integer? index nil when every peer was tried
-function _M.choose(ctx, way, backend, tried)
+function _M.choose(ctx, way, backend, tried, led)
+    if way.pin then
+        return by_session(ctx, way, backend, tried)
+    end
     local at = now()
     local taken = ctx.taken
     if taken then
@@ -92,7 +110,9 @@ function _M.choose(ctx, way, backend, tried)
     end
     local known = peers.of(backend, at)
     local index
-    if way.key then
+    if led then
+        index = led
+    elseif way.key then
         index = by_hash(way, backend, known, tried)
     elseif way.by_load then
         index = by_load(backend, known, tried)
@@ -105,7 +125,7 @@ function _M.choose(ctx, way, backend, tried)
         held.total = held.total + 1
         ctx.taken = {
             state = state, held = held, at = at, timed = way.timed,
-            counted = way.by_load and loads.begin(backend.load, index),
+            counted = way.by_load and loads.begin(loads.of(backend, known.states), index),
         }
     end
     return index

@@ -1,5 +1,6 @@
 --- Documents as a request wants them: what can be done once per change is done here.
 
+local affinity = require("headgate.filters.affinity")
 local filters = require("headgate.filters")
 local regex = require("headgate.regex")
 local retry_budget = require("headgate.retry_budget")
@@ -62,9 +63,19 @@ local function jump_of(profile, variant)
     return variant and _M.profiles[variant] and variant or profile
 end
 
+-- How the peers of a route are picked where it is not in turn.
+local function way_of(pin, base, key)
+    if pin then
+        return affinity.way(pin, base, key, ngx.md5)
+    end
+    return base
+end
+
 -- Shares the requests of a route among several Services.
 local function share(route, shared, namespace)
     route.split = shared
+    local pin = route.filters.affinity
+    pin = pin and pin.sticky_canaries and pin
     return split.derive(route, shared, function(choice)
         local profile = _M.profiles[choice.profile]
         if not profile then
@@ -80,7 +91,7 @@ local function share(route, shared, namespace)
             grpc = profile.grpc,
             spread = profile.spread,
             named = profile.named,
-            balance = choice.balance or false,
+            balance = way_of(pin, choice.balance, choice.backend) or false,
             backend = choice.backend,
             label = label,
             series = series.of(label),
@@ -115,6 +126,7 @@ function _M.route(value)
         or timeouts.send_ms ~= _M.timeouts.send_ms
         or timeouts.read_ms ~= _M.timeouts.read_ms
     local label = value.namespace .. "/" .. value.ingress .. "/" .. value.service
+    local backend = #value.backends == 1 and total > 0 and value.backends[1].backend or nil
     local route = {
         jump = "/" .. jump_of(value.profile, prepared and prepared.variant),
         grpc = profile.grpc,
@@ -124,9 +136,9 @@ function _M.route(value)
         redirects = value.ssl_redirect ~= "never",
         always_redirects = value.ssl_redirect == "always",
         filters = prepared,
-        balance = prepared and prepared.balance,
+        balance = prepared and way_of(prepared.affinity, prepared.balance, backend),
         path = value.path,
-        backend = #value.backends == 1 and total > 0 and value.backends[1].backend or nil,
+        backend = backend,
         choices = value.backends,
         choices_total = total,
         own_timeouts = own_timeouts,

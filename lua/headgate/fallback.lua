@@ -85,6 +85,8 @@ end
 --- In the location of errors: goes on to the default backend, or answers.
 function _M.failed()
     local ctx, status = contexts.recall() or ngx.ctx, ngx.status
+    -- No session begins at a peer that does not answer it.
+    ctx.pinned = nil
     if ctx.failed and not ctx.answers then
         ctx.answers = true
     elseif ctx.errors and ctx.errors.codes[status] and turns(ctx, status) then

@@ -2,6 +2,7 @@
 -- When each of them has its turn is decided in headgate.request.
 
 local access = require("headgate.filters.access")
+local affinity = require("headgate.filters.affinity")
 local app_root = require("headgate.filters.app_root")
 local balance = require("headgate.filters.balance")
 local checks = require("headgate.checks")
@@ -22,6 +23,7 @@ local _M = {}
 
 local check_list = checks.list(checks.by_kind({
     access = access.check,
+    affinity = affinity.check,
     app_root = app_root.check,
     balance = balance.check,
     body_limit = checks.object({
@@ -57,7 +59,8 @@ local check_list = checks.list(checks.by_kind({
 
 -- What fills one place: of two filters in it one would be skipped.
 local place = {
-    app_root = "app_root", balance = "balance", client_certificate = "client_certificate",
+    affinity = "affinity", app_root = "app_root", balance = "balance",
+    client_certificate = "client_certificate",
     cors = "cors", errors = "errors", forwarded_prefix = "forwarded_prefix", redirect = "redirect",
     request_headers = "request_headers", response_headers = "response_headers",
     rewrite = "rewrite", split = "split", strip = "rewrite", upstream_host = "upstream_host",
@@ -89,6 +92,7 @@ end
 ---@field guards headgate.guard[]? in their order: those that ask for nothing
 ---@field asking headgate.guard[]? in their order: those that ask for credentials
 ---@field client_certificate headgate.client_certificate? the one of the guards
+---@field affinity headgate.pin?
 ---@field app_root string? a Location
 ---@field balance headgate.balance?
 ---@field cors headgate.cors?
@@ -118,6 +122,8 @@ function _M.compile(list, regex)
     for _, value in ipairs(list) do
         if value.kind == "access" then
             guards.add(filters, value.kind, access.new(value))
+        elseif value.kind == "affinity" then
+            filters.affinity = affinity.new(value)
         elseif value.kind == "app_root" then
             filters.app_root = app_root.new(value)
         elseif value.kind == "balance" then

@@ -1,6 +1,8 @@
 --- What this worker knows of peers: requests in flight, and how long answers take.
 -- Kept by backend and name of the peer, so that it outlives a change of the backend's document.
 
+local hash = require("headgate.pickers.hash")
+
 local _M = {}
 
 ---@class headgate.peer_states
@@ -35,6 +37,19 @@ function _M.names_of(backend)
         names[i] = _M.name_of(backend, i)
     end
     return names
+end
+
+--- The ring on which a value finds its peer. Made once for each document of the backend.
+---@param backend table
+---@param digest fun(text: string): string 16 bytes
+---@return headgate.hash_ring
+function _M.ring_of(backend, digest)
+    local ring = backend.ring
+    if not ring then
+        ring = hash.new(_M.names_of(backend), backend.weights, digest)
+        backend.ring = ring
+    end
+    return ring
 end
 
 --- The states of a backend's peers. One that is new costs what the others do: at nothing, all

@@ -2,6 +2,7 @@
 -- It runs for every request of a client and ends each of them by an answer or by the jump, so a
 -- client that asks for a profile's own path is routed like any other.
 
+local affinity = require("headgate.affinity")
 local cors = require("headgate.filters.cors")
 local fallback = require("headgate.fallback")
 local guards = require("headgate.guards")
@@ -120,7 +121,8 @@ end
 -- The backend of a route and the route that serves it, and why it is that one where there are more.
 local function backend_of(route, as)
     if route.split and route.backend then
-        return split.choose(route, as, backend_with_peers)
+        local bound = not as and affinity.bound(route) or nil
+        return split.choose(route, as, backend_with_peers, bound)
     end
     local key = route.backend
     if not key then

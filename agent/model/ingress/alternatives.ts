@@ -10,6 +10,7 @@ import { problemOf } from "../problems.ts";
 import { ANNOTATIONS } from "./annotations.ts";
 import { type AlternativeClaim, type Claim, type Claims, slotOf } from "./claims.ts";
 import { classSettingsOf } from "./class-settings.ts";
+import type { Policy } from "./policy.ts";
 import { type Place, resolveBackend, resolveTls } from "./route-backend.ts";
 
 /** What the data plane takes. */
@@ -116,8 +117,15 @@ function alternativeOf(place: Place, main: Claims, route: Route, one: Waiting): 
     return refuse(`is asked without TLS, and ${mainText} has certificates verified`, fix);
   }
   tellIgnored(place, main, one.claims);
-  const { balance, canary: rule } = policy;
-  return { ingress: refOf(ingress), backend: key, protocol, upstreamTls: tls.upstreamTls, balance, rule };
+  const balance = policy.balance ?? resolved.balance;
+  return {
+    ingress: refOf(ingress),
+    backend: key,
+    protocol,
+    upstreamTls: tls.upstreamTls,
+    balance,
+    rule: policy.canary,
+  };
 }
 
 function withoutAnswer(message: string): string {
@@ -150,12 +158,12 @@ function ownGuard(place: Place, main: Claims, ingress: Ingress): string | null {
 }
 
 // Once for each Ingress and host.
-function tellIgnored(place: Place, main: Claims, { ingress, hosts }: Claims): void {
+function tellIgnored(place: Place, main: Claims, { ingress, hosts, policy }: Claims): void {
   if (hosts[0] !== place.name) return;
   const mains = valuesOf(main.ingress);
   const ignored = [...valuesOf(ingress)].filter(([name, values]) => {
     const rule = ANNOTATIONS.get(name);
-    return rule?.served === true && rule.effect === "plain" && !isOwn(name) && values !== mains.get(name);
+    return rule?.served === true && rule.effect === "plain" && !isOwn(name, policy) && values !== mains.get(name);
   });
   const field = "metadata.annotations";
   const code = "annotation-unsupported";
@@ -167,7 +175,9 @@ function tellIgnored(place: Place, main: Claims, { ingress, hosts }: Claims): vo
   place.problems.push(problemOf(ingress, { code, severity: "warning", field, message, fix, hosts: [place.name] }));
 }
 
-function isOwn(name: string): boolean {
+function isOwn(name: string, { affinity }: Policy): boolean {
+  // Without a cookie it is a way to balance.
+  if (name === "affinity") return affinity === null;
   return OWN.has(name) || name === "canary" || name.startsWith("canary-");
 }
 

@@ -31,6 +31,9 @@ const SERVED: Readonly<Record<string, AnnotationEffect>> = {
   "allowlist-source-range": "restricting",
   "whitelist-source-range": "restricting",
   "denylist-source-range": "restricting",
+  affinity: "plain",
+  "affinity-canary-behavior": "plain",
+  "affinity-mode": "plain",
   "app-root": "plain",
   "auth-tls-error-page": "restricting",
   "auth-tls-match-cn": "restricting",
@@ -94,6 +97,15 @@ const SERVED: Readonly<Record<string, AnnotationEffect>> = {
   // Before backend-protocol (0.21); "true" meant https.
   "secure-backends": "plain",
   "server-alias": "plain",
+  "session-cookie-change-on-failure": "plain",
+  "session-cookie-conditional-samesite-none": "plain",
+  "session-cookie-domain": "plain",
+  "session-cookie-expires": "plain",
+  "session-cookie-max-age": "plain",
+  "session-cookie-name": "plain",
+  "session-cookie-path": "plain",
+  "session-cookie-samesite": "plain",
+  "session-cookie-secure": "plain",
   "ssl-redirect": "plain",
   "temporal-redirect": "plain",
   "temporal-redirect-code": "plain",
@@ -154,18 +166,11 @@ const INSTEAD_RESTRICTING = "remove it, or leave this Ingress to a controller th
 const PROXY_SETTINGS = "set it for all routes in the configuration file (section `proxy`), and remove it";
 const HEADERS = "let the application set the header";
 const REDIRECTS = "redirect in the application, or by an Ingress whose backend answers the redirect";
-const SESSIONS = "keep sessions in a store that all Pods share, or run one Pod";
 const UPSTREAM_TLS = "TLS 1.2 and 1.3 with OpenSSL's ciphers are spoken to backends";
 const NOTHING = "remove it";
 
 /** Advice → names: what is served in another way without them. */
 const PLAIN: readonly (readonly [instead: string, names: string])[] = [
-  [
-    SESSIONS,
-    `affinity affinity-canary-behavior affinity-mode session-cookie-change-on-failure
-     session-cookie-conditional-samesite-none session-cookie-domain session-cookie-expires session-cookie-max-age
-     session-cookie-name session-cookie-path session-cookie-samesite session-cookie-secure`,
-  ],
   ["set it for all hosts in the configuration file (section `http`), and remove it", "client-body-buffer-size"],
   [PROXY_SETTINGS, "proxy-buffers-number proxy-busy-buffers-size proxy-max-temp-file-size"],
   [HEADERS, "connection-proxy-header http2-push-preload"],

@@ -1,9 +1,11 @@
-// How a route picks its peers: load-balance, upstream-hash-by and headgate.dev/hash-balance-factor.
+// How a route picks its peers: load-balance, upstream-hash-by, headgate.dev/hash-balance-factor, and affinity that
+// needs no cookie.
 
 import { LOAD_BALANCE_ANNOTATION } from "../../objects/annotation-keys.ts";
 import type { Service } from "../../objects/objects.ts";
 import type { Problem, RouteBalance } from "../edge-model.ts";
 import { problemOf } from "../problems.ts";
+import { readHashAffinity } from "./affinity.ts";
 import { type Draft, first, readNumber, shown } from "./annotation-values.ts";
 import { textAndVariables } from "./text-and-variables.ts";
 
@@ -12,11 +14,13 @@ const KEY_LENGTH_MAX = 1024;
 const PARTS_MAX = 32;
 const KEY_FIX = 'write nginx variables and text, like "$remote_addr" or "$host-$cookie_user"';
 
-/** What is said of it; null: nothing. A hash wins over an algorithm, as in ingress-nginx. */
+/** What is said of it; null: nothing. Affinity wins over a hash, a hash over an algorithm, as in ingress-nginx. */
 export function readBalance(draft: Draft): RouteBalance | null {
   const by = readAlgorithm(draft);
   const key = readHashKey(draft);
   const factor = readNumber(draft, "hash-balance-factor", { min: 101, max: 10_000, unit: "percent" });
+  const byAffinity = readHashAffinity(draft);
+  if (byAffinity !== null) return byAffinity;
   return key === null ? by : { by: "hash", key, bound: factor ?? 0 };
 }
 

@@ -8,12 +8,14 @@ import {
   type IngressPath,
   type IngressTls,
 } from "../../objects/objects.ts";
+import { NGINX_PREFIX } from "../../objects/annotation-keys.ts";
 import type { MatchType, Problem } from "../edge-model.ts";
 import { parseExpression } from "../expressions.ts";
 import { ANY_HOST, hostKey, parseHost } from "../hosts.ts";
 import { parseRulePath } from "../paths.ts";
 import { problemOf } from "../problems.ts";
 import { FIRST_PORT } from "../service-port.ts";
+import { affinityRemarks } from "./affinity.ts";
 import { type AnnotationRemark, type Guards, readGuards } from "./guards.ts";
 import { type Policy, readPolicy } from "./policy.ts";
 import { otherNames } from "./www.ts";
@@ -293,6 +295,8 @@ function readTlsEntry(draft: Draft, entry: IngressTls, field: string): TlsClaim 
   return { secret, field, hosts };
 }
 
+const COOKIE_PATH_KEY = `${NGINX_PREFIX}/session-cookie-path`;
+
 // Once for the whole Ingress, under its first host.
 function sayAnnotations(draft: Draft, guards: Guards, hosts: readonly string[]): void {
   const [first] = hosts;
@@ -307,6 +311,7 @@ function sayAnnotations(draft: Draft, guards: Guards, hosts: readonly string[]):
   };
   tell("annotation-closes-route", guards.closing);
   tell("annotation-invalid", draft.policy.invalid);
+  tell("annotation-invalid", affinityRemarks(draft.policy.affinity, [...draft.paths.values()].flat(), COOKIE_PATH_KEY));
   tell("alias-invalid", draft.policy.badAliases);
   tell("annotation-unsupported", [...guards.unsupported, ...draft.policy.unsupported]);
 }

@@ -10,6 +10,7 @@ import type { AlternativeRule, Filter, Protocol, RouteBalance, RouteTimes } from
 import { parseHost } from "../hosts.ts";
 import { type Draft, draftOf, type Entry, first, readFlag, shown } from "./annotation-values.ts";
 import { type ClientCertificateWish, readClientCertificates } from "./client-certificates.ts";
+import { type AffinityWish, readAffinity } from "./affinity.ts";
 import { readBalance } from "./balance.ts";
 import { readCanary } from "./canary.ts";
 import { readCors } from "./cors.ts";
@@ -67,6 +68,8 @@ export interface Policy {
   readonly times: RouteTimes;
   /** null: as the configuration has it. */
   readonly balance: RouteBalance | null;
+  /** null: none by a cookie. */
+  readonly affinity: AffinityWish | null;
   /** Of a canary: which requests of another Ingress it gets; null: it is an Ingress of its own. */
   readonly canary: AlternativeRule | null;
   /** Values that close the routes, for what they were meant to restrict is not known. */
@@ -107,6 +110,7 @@ export function readPolicy(annotations: Readonly<Record<string, string>>, namesp
     access: readAccess(draft),
     times: readTimes(draft),
     balance: readBalance(draft),
+    affinity: readAffinity(draft),
     canary: readCanary(draft),
     closing: draft.closing,
     invalid: draft.invalid,

@@ -52,6 +52,9 @@ end
 ---@field timed boolean? peak EWMA: how late answers come is taken in
 ---@field by_load boolean? least connections
 ---@field sticky boolean? a request goes where the picker leads it, and nowhere else to try a peer
+---@field pin headgate.pin? sessions are led by a cookie, others as `base` says
+---@field base headgate.balance?
+---@field mark string? with `pin`: what its cookies have of the Service
 ---@field bound number? how many times its share of the requests in flight a peer may have
 
 --- Prepares the filter.

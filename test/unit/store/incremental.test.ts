@@ -78,6 +78,7 @@ const annotations = fc.constantFrom(
   { "nginx.ingress.kubernetes.io/default-backend": "web", "nginx.ingress.kubernetes.io/custom-http-errors": "404,503" },
   { "nginx.ingress.kubernetes.io/proxy-body-size": "8m" },
   { "nginx.ingress.kubernetes.io/proxy-body-size": "0", "nginx.ingress.kubernetes.io/proxy-buffering": "on" },
+  { "nginx.ingress.kubernetes.io/affinity": "cookie" },
   { "nginx.ingress.kubernetes.io/canary": "true", "nginx.ingress.kubernetes.io/canary-weight": "60" },
   {
     "nginx.ingress.kubernetes.io/canary": "true",
