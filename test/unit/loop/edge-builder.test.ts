@@ -161,6 +161,29 @@ test("a canary that comes, changes and goes changes the route of its path alone,
   assert.deepEqual(told(put(canary("30"))), [1, 0, 30, 1]);
 });
 
+test("a route without anything else of its own is not remembered with a canary that changed or went", () => {
+  const { apply, routes } = bigHost(false);
+  const canary = (weight: string): KubernetesObject => {
+    const own = { "nginx.ingress.kubernetes.io/canary": "true", "nginx.ingress.kubernetes.io/canary-weight": weight };
+    return ingress("a/canary", {
+      meta: { annotations: own },
+      rules: [rule(HOST, path("/0/0", "Prefix", backend("other")))],
+    });
+  };
+  const told = (...changes: readonly Change[]): unknown => {
+    apply(...changes);
+    const split = routes().flatMap(({ filters }) => filters.filter((filter) => filter.kind === "split"));
+    return split.flatMap(({ alternatives }) =>
+      alternatives.map(({ rule: { weight }, protocol }) => `${weight} ${protocol}`),
+    );
+  };
+  assert.deepEqual(told({ kind: "put", object: canary("10") }), ["10 http"]);
+  assert.deepEqual(told({ kind: "put", object: canary("20") }), ["20 http"]);
+  const secure = service("a/other", [{ ...servicePort(80), appProtocol: "https" }]);
+  assert.deepEqual(told({ kind: "put", object: secure }), ["20 https"]);
+  assert.deepEqual(told({ kind: "delete", ref: { kind: "Ingress", namespace: "a", name: "canary" } }), []);
+});
+
 test("a path that comes to a host with patterns or goes from it changes their order", () => {
   const { builder, apply } = bigHost(true);
   const count = (): number => builder.model.hosts.get(HOST)?.host?.expressions.length ?? 0;

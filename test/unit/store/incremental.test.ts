@@ -110,6 +110,21 @@ const anyIngress = fc
     ),
   })
   .map(({ key, ...fields }): KubernetesObject => ingress(key, fields));
+// Ingresses of one path, which random ones seldom share without a fault.
+const sharing = fc
+  .tuple(
+    fc.constantFrom("a/one", "a/two", "a/three"),
+    fc.constantFrom("", "0", "60", "100"),
+    fc.constantFrom("web", "api", "next"),
+    fc.constantFrom("x.example", "x.example", "y.example"),
+  )
+  .map(([key, weight, to, name]): KubernetesObject => {
+    const own = { "nginx.ingress.kubernetes.io/canary": "true", "nginx.ingress.kubernetes.io/canary-weight": weight };
+    return ingress(key, {
+      meta: { annotations: weight === "" ? {} : own },
+      rules: [rule(name, path("/a", "Prefix", backend(to)))],
+    });
+  });
 const anyService = fc
   .tuple(
     namespace,
@@ -191,6 +206,7 @@ const anyNode = fc
   .map(([name, ready, addresses]): KubernetesObject => node(name, addresses, { ready }));
 const anyObject = fc.oneof(
   { weight: 4, arbitrary: anyIngress },
+  { weight: 2, arbitrary: sharing },
   { weight: 2, arbitrary: anyService },
   { weight: 2, arbitrary: anySlice },
   { weight: 2, arbitrary: anySecret },
