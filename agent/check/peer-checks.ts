@@ -5,7 +5,8 @@ import type { FailingPeers } from "../nginx/push-client.ts";
 import { errorText } from "../lib/errors.ts";
 import { hostPort } from "../lib/host-port.ts";
 import type { Logger } from "../lib/log.ts";
-import type { BackendKey, PeerCheck } from "../model/edge-model.ts";
+import type { BackendKey } from "../model/edge-model.ts";
+import type { PeerCheck } from "../model/peer-check.ts";
 import { type CheckedAddress, type Probe, probePeer } from "./probe.ts";
 
 export interface CheckedBackend {

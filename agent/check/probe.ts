@@ -6,7 +6,7 @@ import { request as requestHttps } from "node:https";
 import { connect } from "node:net";
 import { hostPort } from "../lib/host-port.ts";
 import { VERSION } from "../lib/version.ts";
-import type { PeerCheck } from "../model/edge-model.ts";
+import type { PeerCheck } from "../model/peer-check.ts";
 
 export interface CheckedAddress {
   /** Without brackets. */

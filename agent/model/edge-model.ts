@@ -1,6 +1,7 @@
 // What this edge should do, as data. Built by the builders of this room, one value per key, from objects alone.
 
 import type { ObjectRef } from "../objects/objects.ts";
+import type { PeerCheck } from "./peer-check.ts";
 
 /**
  * What a change can dirty; each kind has one builder. Joined with "/", which stands in no Kubernetes name.
@@ -40,27 +41,6 @@ export interface Backend {
   readonly reason: string | null;
   /** For how long the share of a new peer grows, where the Service says it. */
   readonly slowStartS?: number;
-}
-
-/** How an edge asks the peers of a Service whether they are well. */
-export interface PeerCheck {
-  /** http, https: a GET; tcp: a connection; grpc: grpc.health.v1.Health/Check over cleartext HTTP/2. */
-  readonly kind: "http" | "https" | "tcp" | "grpc";
-  /** 0: the port that gets requests. */
-  readonly port: number;
-  readonly path: string;
-  /** Host of the request; "": the peer's address. */
-  readonly host: string;
-  /** Of gRPC; "": the server as a whole. */
-  readonly service: string;
-  /** What a GET may be answered with, both ends included. */
-  readonly status: { readonly from: number; readonly to: number };
-  readonly intervalMs: number;
-  readonly timeoutMs: number;
-  /** In a row, until a peer is used again. */
-  readonly passes: number;
-  /** In a row, until a peer gets no more requests. */
-  readonly fails: number;
 }
 
 /** Why a route answers 503 on purpose. */

@@ -3,8 +3,29 @@
 import { CHECK_ANNOTATION, type CHECK_DETAILS } from "../objects/annotation-keys.ts";
 import type { Service } from "../objects/objects.ts";
 import { printable } from "../objects/readers.ts";
-import type { PeerCheck, Problem } from "./edge-model.ts";
+import type { Problem } from "./edge-model.ts";
 import { problemOf } from "./problems.ts";
+
+/** How an edge asks the peers of a Service whether they are well. */
+export interface PeerCheck {
+  /** http, https: a GET; tcp: a connection; grpc: grpc.health.v1.Health/Check over cleartext HTTP/2. */
+  readonly kind: "http" | "https" | "tcp" | "grpc";
+  /** 0: the port that gets requests. */
+  readonly port: number;
+  readonly path: string;
+  /** Host of the request; "": the peer's address. */
+  readonly host: string;
+  /** Of gRPC; "": the server as a whole. */
+  readonly service: string;
+  /** What a GET may be answered with, both ends included. */
+  readonly status: { readonly from: number; readonly to: number };
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** In a row, until a peer is used again. */
+  readonly passes: number;
+  /** In a row, until a peer gets no more requests. */
+  readonly fails: number;
+}
 
 const KINDS = ["http", "https", "tcp", "grpc"] as const satisfies readonly PeerCheck["kind"][];
 

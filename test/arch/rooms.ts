@@ -103,7 +103,7 @@ export const ROOMS = {
     because: "the only room that asks DNS; what may be asked, and what an address may be, the model decides",
   },
   check: {
-    may: ["type model/edge-model", "type nginx/push-client", "lib"],
+    may: ["type model", "type nginx/push-client", "lib"],
     because: "asks peers whether they are well; what follows from it the data plane decides",
   },
   reach: { may: ["lib/host-port"], because: "tries addresses; whose they are, and what follows, others know" },

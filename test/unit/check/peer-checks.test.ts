@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type CheckedBackend, PeerChecks } from "../../../agent/check/peer-checks.ts";
 import type { Logger } from "../../../agent/lib/log.ts";
-import type { PeerCheck } from "../../../agent/model/edge-model.ts";
+import type { PeerCheck } from "../../../agent/model/peer-check.ts";
 import type { FailingPeers } from "../../../agent/nginx/push-client.ts";
 
 const quiet: Logger = { error() {}, warn() {}, info() {}, debug() {}, child: () => quiet };

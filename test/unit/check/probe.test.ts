@@ -4,7 +4,7 @@ import { createServer as createHttp2, type ServerHttp2Stream } from "node:http2"
 import { type AddressInfo, createServer as createTcp, type Server } from "node:net";
 import { describe, test, type TestContext } from "node:test";
 import { probePeer } from "../../../agent/check/probe.ts";
-import type { PeerCheck } from "../../../agent/model/edge-model.ts";
+import type { PeerCheck } from "../../../agent/model/peer-check.ts";
 
 const CHECK: PeerCheck = {
   kind: "http",
