@@ -3,7 +3,8 @@
 import type { KubernetesObject, Meta, ObjectRef } from "../objects/objects.ts";
 import { refOf } from "../objects/objects.ts";
 import type { Refusal } from "../store/source.ts";
-import type { Problem, ProblemCode, Severity } from "./edge-model.ts";
+import type { Problem, Severity } from "./edge-model.ts";
+import type { ProblemCode } from "./problem-code.ts";
 
 export interface ProblemText {
   readonly code: ProblemCode;

@@ -6,7 +6,7 @@ import { loadConfig } from "../config/load-config.ts";
 import { modelSettings } from "../config/model-settings.ts";
 import { buildersOf, problemsOfNoKey } from "../loop/builders.ts";
 import { EdgeBuilder } from "../loop/edge-builder.ts";
-import type { ProblemCode } from "../model/edge-model.ts";
+import type { ProblemCode } from "../model/problem-code.ts";
 import type { ModelInput, ModelSettings } from "../model/input.ts";
 import { allKeys } from "../model/keys.ts";
 import { refusalProblems } from "../model/problems.ts";

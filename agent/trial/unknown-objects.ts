@@ -1,8 +1,9 @@
 // What a cluster may have and the agent did not read yet: Secrets and ConfigMaps that nothing named before, and the
 // endpoints of Services that are only made now. Their absence from what is known says nothing.
 
-import type { Problem, ProblemCode } from "../model/edge-model.ts";
+import type { Problem } from "../model/edge-model.ts";
 import { servicesAtNodes } from "../model/endpoints-mode.ts";
+import type { ProblemCode } from "../model/problem-code.ts";
 import type { Store } from "../store/store.ts";
 import type { TrialBase, TriedObject } from "./try-change.ts";
 
