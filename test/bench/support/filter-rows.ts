@@ -121,7 +121,7 @@ export const ROWS: readonly FilterRow[] = [
     headers: { Authorization: `Basic ${Buffer.from("bench:measure").toString("base64")}` },
   },
   { name: "rate of requests, below its limit", kind: "limit", annotations: theirs("limit-rps", "1000000") },
-  { name: "session by a cookie", kind: "affinity", annotations: theirs("affinity", "cookie") },
+  { name: "session by a cookie, a new one for each request", kind: "affinity", annotations: theirs("affinity", "cookie") },
   {
     name: "split between two Services",
     kind: "split",
