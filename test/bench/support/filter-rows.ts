@@ -109,6 +109,24 @@ export const ROWS: readonly FilterRow[] = [
     annotations: theirs("permanent-redirect", "https://new.example.test$request_uri"),
     status: 301,
   },
+  {
+    name: "redirects of backends changed, none comes",
+    kind: "location",
+    annotations: {
+      ...theirs("proxy-redirect-from", "http://inner.example.test/"),
+      ...theirs("proxy-redirect-to", "http://outer.example.test/"),
+    },
+  },
+  {
+    name: "cookies of backends changed, none comes",
+    kind: "cookie_path",
+    annotations: theirs("proxy-cookie-path", "/ /shop/"),
+  },
+  {
+    name: "errors answered by another Service, none comes",
+    kind: "errors",
+    annotations: { ...theirs("custom-http-errors", "503"), ...theirs("default-backend", OTHER_SERVICE) },
+  },
   { name: "peak EWMA", kind: "balance", annotations: theirs("load-balance", "ewma") },
   { name: "fewest requests in flight", kind: "balance", annotations: ours("load-balance", "least_conn") },
   { name: "hash of the URI", kind: "balance", annotations: theirs("upstream-hash-by", "$request_uri") },
@@ -121,7 +139,11 @@ export const ROWS: readonly FilterRow[] = [
     headers: { Authorization: `Basic ${Buffer.from("bench:measure").toString("base64")}` },
   },
   { name: "rate of requests, below its limit", kind: "limit", annotations: theirs("limit-rps", "1000000") },
-  { name: "session by a cookie, a new one for each request", kind: "affinity", annotations: theirs("affinity", "cookie") },
+  {
+    name: "session by a cookie, a new one for each request",
+    kind: "affinity",
+    annotations: theirs("affinity", "cookie"),
+  },
   {
     name: "split between two Services",
     kind: "split",
