@@ -65,8 +65,9 @@ type Errors = Extract<Filter, { kind: "errors" }>;
 /** A Service beside the first; a request goes to the first of them that it asks for, else by lot. */
 export interface SplitChoiceValue {
   readonly backend: string;
-  /** For the access log and metrics. */
+  /** Whose choice it is, for problems. */
   readonly ingress: string;
+  /** For the access log and metrics. */
   readonly service: string;
   readonly profile: string;
   /** The profile in place of it, where the configuration has it; "" for none. */

@@ -72,7 +72,8 @@ local function way_of(pin, base, key)
 end
 
 -- Shares the requests of a route among several Services.
-local function share(route, shared, namespace)
+local function share(route, shared, value)
+    local namespace = value.namespace
     route.split = shared
     local pin = route.filters.affinity
     pin = pin and pin.sticky_canaries and pin
@@ -81,7 +82,8 @@ local function share(route, shared, namespace)
         if not profile then
             return nil, _M.UNKNOWN_PROFILE
         end
-        local label = namespace .. "/" .. choice.ingress .. "/" .. choice.service
+        -- Of the Ingress that has the path: by its documents it is told which series are gone.
+        local label = namespace .. "/" .. value.ingress .. "/" .. choice.service
         if choice.broken then
             problems.report("Ingress " .. namespace .. "/" .. choice.ingress
                 .. " gets no traffic: " .. choice.broken)
@@ -150,7 +152,7 @@ function _M.route(value)
         label = label,
         series = series.of(label),
     }
-    err = prepared and prepared.split and share(route, prepared.split, value.namespace)
+    err = prepared and prepared.split and share(route, prepared.split, value)
     if err then
         return nil, err
     end
