@@ -1,6 +1,8 @@
 // What this edge should do, as data. Built by the builders of this room, one value per key, from objects alone.
 
 import type { ObjectRef } from "../objects/objects.ts";
+import type { Affinity } from "./affinity.ts";
+import type { Alternative } from "./alternative.ts";
 import type { PeerCheck } from "./peer-check.ts";
 import type { ProblemCode } from "./problem-code.ts";
 
@@ -129,60 +131,6 @@ export interface HeaderValue {
   readonly name: string;
   /** Text and "$variable" in turn. */
   readonly value: readonly string[];
-}
-
-/** Session affinity by a cookie. */
-export interface Affinity {
-  readonly name: string;
-  /** balanced: sessions move when peers come or go; persistent: each stays while its peer is there. */
-  readonly mode: "balanced" | "persistent";
-  /** What digests of peers are made with, so that nobody can try out addresses. */
-  readonly salt: string;
-  readonly path: string;
-  /** "" for the host alone. */
-  readonly domain: string;
-  /** 0: until the browser ends; both may be said. */
-  readonly maxAgeS: number;
-  readonly expiresS: number;
-  /** "" for none. */
-  readonly sameSite: "" | "None" | "Lax" | "Strict";
-  /** "None" is left out for browsers that misread it. */
-  readonly sameSiteConditional: boolean;
-  readonly secure: "always" | "https" | "never";
-  /** A session whose peer fails goes on at another one for good, not for this request alone. */
-  readonly changeOnFailure: boolean;
-  /** sticky: a session stays with the Service (canary or not) that it began with. */
-  readonly canaries: "sticky" | "legacy";
-}
-
-/**
- * Another Service for the requests of a route (canary). A request goes to the first that its header or cookie asks
- * for; of those that say nothing `weight` of `total` do.
- */
-export interface Alternative {
-  /** The Ingress that says so. */
-  readonly ingress: ObjectRef;
-  readonly backend: BackendKey;
-  readonly protocol: Protocol;
-  readonly upstreamTls: UpstreamTls | null;
-  /** null: as the configuration has it. */
-  readonly balance: RouteBalance | null;
-  readonly rule: AlternativeRule;
-}
-
-/** Which requests go to an alternative. */
-export interface AlternativeRule {
-  /** A header with `value`, or that matches `pattern`; without both "always" or "never" decides. null: none. */
-  readonly header: string | null;
-  /** "" for none. */
-  readonly value: string;
-  /** "" for none; by case, and anywhere in the value. */
-  readonly pattern: string;
-  /** A cookie with "always" or "never"; null: none. */
-  readonly cookie: string | null;
-  /** Together the alternatives of a route have no more than all requests. */
-  readonly weight: number;
-  readonly total: number;
 }
 
 export interface Route {

@@ -1,7 +1,8 @@
 // Which of the Services of a route gets a request, for `headgate explain`. The data plane has its own:
 // lua/headgate/split.lua. Here nothing is drawn by lot: where weights decide, the greatest share is told.
 
-import type { Alternative, BackendKey, Route } from "./edge-model.ts";
+import type { Alternative } from "./alternative.ts";
+import type { BackendKey, Route } from "./edge-model.ts";
 
 /** Headers of a request, by name in lower case. */
 export type RequestHeaders = Readonly<Record<string, string>>;

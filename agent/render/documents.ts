@@ -1,16 +1,8 @@
 // Documents: what the data plane is told, as docs/dataplane-api.md and lua/schema/document.schema.json have it.
 
 import { shortHash } from "../lib/hash.ts";
-import type {
-  Alternative,
-  Backend,
-  Certificate,
-  Filter,
-  Host,
-  Route,
-  RouteBalance,
-  ServerName,
-} from "../model/edge-model.ts";
+import type { Alternative } from "../model/alternative.ts";
+import type { Backend, Certificate, Filter, Host, Route, RouteBalance, ServerName } from "../model/edge-model.ts";
 import type { VerifiedProfile } from "./files.ts";
 import type { ProxyTraffic, Traffic } from "./traffic.ts";
 import { type VariantProfile, variantOf } from "./variants.ts";

@@ -1,7 +1,8 @@
 // affinity, affinity-* and session-cookie-*: the requests of a session go to one peer.
 
 import type { Meta } from "../../objects/objects.ts";
-import type { Affinity, Filter, RouteBalance } from "../edge-model.ts";
+import type { Affinity } from "../affinity.ts";
+import type { Filter, RouteBalance } from "../edge-model.ts";
 import { parseExpression } from "../expressions.ts";
 import { type Draft, first, readFlag, shown } from "./annotation-values.ts";
 import type { Claim } from "./claims.ts";

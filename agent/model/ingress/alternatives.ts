@@ -5,7 +5,8 @@
 import { parseAnnotationKey } from "../../objects/annotation-keys.ts";
 import { type Ingress, refOf, refText } from "../../objects/objects.ts";
 import { printable } from "../../objects/readers.ts";
-import type { Alternative, Problem, Route } from "../edge-model.ts";
+import type { Alternative } from "../alternative.ts";
+import type { Problem, Route } from "../edge-model.ts";
 import { problemOf } from "../problems.ts";
 import { ANNOTATIONS } from "./annotations.ts";
 import { type AlternativeClaim, type Claim, type Claims, slotOf } from "./claims.ts";

@@ -1,6 +1,6 @@
 // canary and canary-*: whether an Ingress is an alternative to another one, and which requests go to it.
 
-import type { AlternativeRule } from "../edge-model.ts";
+import type { AlternativeRule } from "../alternative.ts";
 import { headerPatternFault } from "../expressions.ts";
 import { type Draft, type Entry, first, readFlag, shown } from "./annotation-values.ts";
 

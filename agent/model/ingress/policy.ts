@@ -6,7 +6,8 @@
 
 import { OLD_PREFIX } from "../../objects/annotation-keys.ts";
 import { parseCidr } from "../addresses.ts";
-import type { AlternativeRule, Filter, Protocol, RouteBalance, RouteTimes } from "../edge-model.ts";
+import type { AlternativeRule } from "../alternative.ts";
+import type { Filter, Protocol, RouteBalance, RouteTimes } from "../edge-model.ts";
 import { parseHost } from "../hosts.ts";
 import { type Draft, draftOf, type Entry, first, readFlag, shown } from "./annotation-values.ts";
 import { type ClientCertificateWish, readClientCertificates } from "./client-certificates.ts";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { buildHost } from "../../../agent/model/build-host.ts";
-import type { Alternative, BuiltHost } from "../../../agent/model/edge-model.ts";
+import type { Alternative } from "../../../agent/model/alternative.ts";
+import type { BuiltHost } from "../../../agent/model/edge-model.ts";
 import type { Ingress, KubernetesObject } from "../../../agent/objects/objects.ts";
 import { renderRoute, type RouteValue } from "../../../agent/render/documents.ts";
 import {
