@@ -89,6 +89,7 @@ function buildHttp({ flag, number, text, list }: Access): HttpTraffic {
     bodyBufferKb: number("http.bodyBufferKb"),
     underscoresInHeaders: flag("http.underscoresInHeaders"),
     serverTokens: flag("http.serverTokens"),
+    traces: text("http.traceContext") === "create" ? { sampled: flag("http.traceSampled") } : null,
     http2: flag("http.http2"),
     http2Streams: number("http.http2Streams"),
     redirectCode: Number(text("http.redirectCode")) as HttpTraffic["redirectCode"], // the setting has these four
@@ -164,6 +165,7 @@ function buildAccessLog({ value, text, list }: Access): AccessLogTraffic {
   const format = value("accessLog.format");
   return {
     format: typeof format === "string" ? format : null,
+    style: text("accessLog.style") === "json" ? "json" : "lines",
     escape: text("accessLog.escape") === "json" ? "json" : "default",
     skipPaths: list("accessLog.skipPaths"),
   };

@@ -251,7 +251,23 @@ const CLIENTS: readonly Setting[] = [
   ),
 ];
 
+const TRACE: readonly Setting[] = [
+  setting(
+    "http.traceContext",
+    { kind: "choice", values: ["pass", "create"] },
+    "traceparent of W3C Trace Context: pass on what clients say, or begin a trace where there is none that can be read",
+    { default: "pass" },
+  ),
+  setting("http.traceSampled", flag, "traces that begin here say that they are recorded", { default: true }),
+];
+
 const LOG: readonly Setting[] = [
+  setting(
+    "accessLog.style",
+    { kind: "choice", values: ["lines", "json"] },
+    "one line of text or one object of JSON for each request, where accessLog.format says nothing",
+    { default: "lines" },
+  ),
   setting(
     "accessLog.format",
     { kind: "text", pattern: LOG_FORMAT, example: "$remote_addr $request $status" },
@@ -301,6 +317,7 @@ export const TRAFFIC_SETTINGS: readonly Setting[] = [
   ...REDIRECTS,
   ...INGRESS_HEADER_SETTINGS,
   ...HTTP,
+  ...TRACE,
   ...HTTP_HEADER_SETTINGS,
   ...PROXY_SETTINGS,
   ...HEALTH_SETTINGS,

@@ -1,6 +1,7 @@
 // nginx configuration files, from a view that has everything ready.
 
 import { hostPort } from "../lib/host-port.ts";
+import { accessLogContext } from "./access-log.ts";
 import { type MutualTls, policyContexts, policyFiles, serverNamesHashSize } from "./mutual-tls.ts";
 import type { ClientsTraffic, ProxyTraffic, Traffic } from "./traffic.ts";
 import { sizeText, type VariantProfile } from "./variants.ts";
@@ -137,9 +138,6 @@ function profile(name: string, more: Partial<ProfileContext>): ProfileContext {
 
 /** More idle connections in one block than that cost more to search than a new connection. */
 const UPSTREAM_KEEPALIVE_CONNECTIONS_MAX = 1024;
-const LOG_FORMAT =
-  '$remote_addr - [$time_iso8601] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" ' +
-  "$request_time $host $hg_route $upstream_addr $upstream_status $upstream_response_time $hg_request_id";
 /** Connections that may wait to be taken, of each listening socket. */
 export const LISTEN_BACKLOG = 4096;
 /**
@@ -184,10 +182,10 @@ export function renderNginxFiles(view: NginxView, templates: TemplateEngine): re
     realIpHeader: realIpHeader(view.traffic.clients),
     believesForwarded: view.traffic.clients.forwardedHeaders,
     forwardedForVariable: `$http_${view.traffic.clients.forwardedForHeader.toLowerCase().replaceAll("-", "_")}`,
-    logFormat: view.traffic.accessLog.format ?? LOG_FORMAT,
     policies: policyContexts(view.mutualTls),
     plainHosts: view.mutualTls.plainHosts,
     serverNamesHashSize: serverNamesHashSize(view.mutualTls),
+    ...accessLogContext(view.traffic.accessLog),
   };
   const render = (template: string, more: object = {}): string => templates.render(template, { ...context, ...more });
   const profileFiles = (certified: boolean): readonly RenderedFile[] =>

@@ -20,6 +20,8 @@ export interface HttpTraffic extends HttpsRedirects {
   readonly bodyBufferKb: number;
   readonly underscoresInHeaders: boolean;
   readonly serverTokens: boolean;
+  /** Traces that begin here (W3C Trace Context), where a client says none; null: none do. */
+  readonly traces: { readonly sampled: boolean } | null;
   readonly http2: boolean;
   readonly http2Streams: number;
   readonly addHeaders: readonly HeaderSetting[];
@@ -83,6 +85,8 @@ export interface ClientsTraffic {
 export interface AccessLogTraffic {
   /** An nginx log_format; null: ours. */
   readonly format: string | null;
+  /** Ours. */
+  readonly style: "lines" | "json";
   readonly escape: "default" | "json";
   readonly skipPaths: readonly string[];
 }

@@ -93,6 +93,7 @@ function _M.failed()
         ctx.answers = true
     else
         status = ctx.failed or status
+        ctx.unanswered = true
         ngx.status = status
         local text = (TEXTS[status] or status) .. "\n"
         ngx.header["Content-Type"] = "text/plain"

@@ -1,5 +1,6 @@
 --- Counters of all workers, and their Prometheus text.
 
+local access_names = require("headgate.access_names")
 local balance = require("headgate.balance")
 local contexts = require("headgate.contexts")
 local health = require("headgate.health")
@@ -22,7 +23,7 @@ local dict = ngx.shared.headgate_metrics
 -- Our own end of an answer that is no HTTP; what is greater and below 499 no backend gives.
 local HTTP_CLOSE = 444
 
-local _M = {}
+local _M = { names = false }
 
 local unrouted = series.of("//")
 
@@ -55,7 +56,11 @@ function _M.log()
     if ctx.asked_at then
         log_service(ctx, backend, seconds)
     end
-    series.count(ctx.series or unrouted, status, seconds)
+    local counted = ctx.series or unrouted
+    series.count(counted, status, seconds)
+    if _M.names then
+        access_names.set(counted.label, backend)
+    end
 end
 
 --- Adds this worker's counts to those of all.

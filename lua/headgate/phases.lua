@@ -21,6 +21,7 @@ local slow_start = require("headgate.slow_start")
 local snapshot = require("headgate.snapshot")
 local store = require("headgate.store")
 local tls = require("headgate.tls")
+local trace = require("headgate.trace")
 local workers = require("headgate.workers")
 
 local FLUSH_INTERVAL_S = 1
@@ -51,7 +52,8 @@ local _M = {
 ---@field forwarded boolean
 ---@field reject_unknown_names boolean
 ---@field timeouts table<string, integer> those of the profiles
----@field access_log boolean
+---@field access_log boolean|"names" with names: the log has fields of the route
+---@field trace string? flags of traces that begin here; nil: none does
 ---@field health headgate.health_rules?
 ---@field retry_budget headgate.retry_rules?
 ---@field slow_start_s integer?
@@ -77,6 +79,11 @@ function _M.init(settings)
     https.hsts = settings.hsts
     https.forwarded = settings.forwarded
     request.access_log = settings.access_log
+    metrics.names = settings.access_log == "names"
+    if settings.trace then
+        trace.flags = settings.trace
+        request.ensure_trace = trace.ensure
+    end
     tls.reject_unknown_names = settings.reject_unknown_names
     compile.timeouts = settings.timeouts
     health.configure(settings.health)
@@ -104,6 +111,7 @@ end
 --- init_worker_by_lua.
 function _M.init_worker()
     random.seed()
+    trace.init_worker()
     workers.enlist(ngx.worker.pid(), api.configuration)
     loads.enlist(ngx.worker.pid())
     assert(ngx.timer.every(FLUSH_INTERVAL_S, tick))

@@ -3,6 +3,7 @@
 -- client that asks for a profile's own path is routed like any other.
 
 local affinity = require("headgate.affinity")
+local contexts = require("headgate.contexts")
 local cors = require("headgate.filters.cors")
 local fallback = require("headgate.fallback")
 local guards = require("headgate.guards")
@@ -325,6 +326,9 @@ local function handle(ctx)
     if is_internal() or byte(uri) ~= SLASH then
         return 400, "not a request of a client"
     end
+    if _M.ensure_trace then
+        _M.ensure_trace()
+    end
     local path = var.uri
     local route, sent, backend, refused, headers = _M.decide(name, path, uri)
     local hsts = https.strict_transport(name, seen)
@@ -390,6 +394,10 @@ function _M.rewrite()
     end
     if status ~= 404 then
         ngx.log(ngx.INFO, reason)
+    end
+    if ctx.series then
+        -- It goes to an error page.
+        contexts.keep(ctx)
     end
     return ngx.exit(status)
 end

@@ -22,7 +22,8 @@ function _M.log(ctx, backend, duration)
         counted = of(backend.id)
         backend.series = counted
     end
-    local answered = ctx.answered
+    -- The header of an error page of ours is no answer.
+    local answered = not ctx.unanswered and ctx.answered
     count(counted, duration, answered and answered - ctx.asked_at,
         tonumber(var.request_length) or 0, tonumber(var.bytes_sent) or 0)
 end

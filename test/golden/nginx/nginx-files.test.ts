@@ -113,6 +113,7 @@ const asWished: NginxView = {
         "clients.proxyProtocol": true,
         "accessLog.format": '{"host":"$host"}',
         "accessLog.escape": "json",
+        "http.traceContext": "create",
         "accessLog.skipPaths": ["/healthz"],
       })[key],
   ),
