@@ -104,6 +104,8 @@ export interface ExplainLive {
   readonly differences: readonly ExplainDifference[];
   /** Peers that get no requests for a while, for they failed. An older agent says nothing. */
   readonly ejected?: readonly string[];
+  /** When the route got its last request, to the second; null: none since nginx started. An older agent says nothing. */
+  readonly lastRequestAt?: number | null;
 }
 export interface ExplainDifference {
   /** "host", "route", "action", "status", "target", "location" or "peers". */

@@ -45,7 +45,7 @@ async function runExplain(input: CommandInput): Promise<number> {
 export function explainLines(report: ExplainReport, now: number): readonly string[] {
   const steps = report.steps.map(({ step, value, why }, index) => [`${index + 1} ${step}`, value, why]);
   const lines = [...table(steps), clean(`would ${answerText(report.answer)}`)];
-  lines.push(...liveLines(report.live));
+  lines.push(...liveLines(report.live, now));
   const losers = report.candidates.filter((candidate) => candidate.lost !== null);
   if (losers.length > 0) {
     const rows = losers.map(({ object, host, path, pathType, lost }) => {
@@ -63,10 +63,12 @@ export function explainLines(report: ExplainReport, now: number): readonly strin
   return lines;
 }
 
-function liveLines(live: ExplainLive | null): readonly string[] {
+function liveLines(live: ExplainLive | null, now: number): readonly string[] {
   if (live === null) return [];
-  const { ejected = [] } = live;
+  const { ejected = [], lastRequestAt } = live;
   const out = ejected.length === 0 ? [] : [clean(`ejected for now, for they failed: ${ejected.join(" ")}`)];
+  if (lastRequestAt === null) out.push("no request of this route since nginx started");
+  else if (lastRequestAt !== undefined) out.push(`last request of this route ${ageText(now - lastRequestAt)} ago`);
   if (live.differences.length === 0) return ["nginx agrees", ...out];
   const rows = live.differences.map(({ what, model, nginx }) => [what, model, nginx]);
   const hints = new Set(live.differences.map(({ hint }) => clean(hint)));

@@ -71,10 +71,11 @@ async function explainLive(edge: Edge, query: ExplainQuery): Promise<ExplainRepo
   const asked = { host: url.host, path: target, scheme, headers } as const;
   for (let look = 1; ; look++) {
     const live = await edge.nginx.explain(asked, AbortSignal.timeout(LIVE_MS_MAX));
+    const { ejected, lastRequestAt } = live;
     const input = explainInput(edge, query);
     const differences = compareLive(input, live);
     if (differences.length === 0 || look === LIVE_LOOKS)
-      return { ...buildExplainReport(input), live: { differences, ejected: live.ejected } };
+      return { ...buildExplainReport(input), live: { differences, ejected, lastRequestAt } };
     await delay(LIVE_AGAIN_MS);
   }
 }

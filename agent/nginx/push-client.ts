@@ -53,6 +53,7 @@ const explanationSchema = z.object({
   backend: z.optional(z.string()),
   peers: z.array(z.string()),
   ejected: z.optional(z.array(z.string())),
+  last_request: z.optional(z.number()),
 });
 
 const peersSchema = z.object({
@@ -82,6 +83,8 @@ export interface Explanation {
   readonly peers: readonly string[];
   /** Those of them that get no requests for a while. */
   readonly ejected: readonly string[];
+  /** When the route got its last request, in milliseconds since 1970, to the second. */
+  readonly lastRequestAt: number | null;
 }
 
 /** A peer that gets no requests for a while. */
@@ -191,7 +194,8 @@ export class PushClient {
     );
     const path = `/v1/explain?${query.join("&")}`;
     const answer = await this.#call({ method: "GET", path, body: null, fresh: false }, signal);
-    const { action, status, reason, host, route, backend, peers, ejected } = parseAnswer(explanationSchema, answer);
+    const said = parseAnswer(explanationSchema, answer);
+    const { action, status, reason, host, route, backend, peers, ejected, last_request: lastRequest } = said;
     return {
       action,
       status: status ?? null,
@@ -201,6 +205,7 @@ export class PushClient {
       backend: backend ?? null,
       peers,
       ejected: ejected ?? [],
+      lastRequestAt: lastRequest === undefined ? null : lastRequest * 1000,
     };
   }
 

@@ -6,6 +6,7 @@ local cjson = require("cjson").new()
 local compile = require("headgate.compile")
 local documents = require("headgate.documents")
 local explain = require("headgate.explain")
+local hits = require("headgate.hits")
 local limits = require("headgate.limits")
 local metrics = require("headgate.metrics")
 local networks = require("headgate.networks")
@@ -286,8 +287,18 @@ local function on_peers(key)
     return send(200, text)
 end
 
+-- Which routes are used: the last request of each, null where there was none.
+local function routes()
+    metrics.flush()
+    metrics.drop_gone()
+    return send(200, '{"routes":' .. list(store.list("route"), function(route)
+        return encode({ route = route.key, last_request = hits.last(route.key) or cjson.null })
+    end) .. "}")
+end
+
 local calls = {
     ["GET /v1/state"] = state,
+    ["GET /v1/routes"] = routes,
     ["GET /v1/peers"] = function()
         return send(200, peer_report.troubled())
     end,

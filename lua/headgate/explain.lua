@@ -2,6 +2,7 @@
 
 local guards = require("headgate.guards")
 local health = require("headgate.health")
+local hits = require("headgate.hits")
 local networks = require("headgate.networks")
 local paths = require("headgate.paths")
 local request = require("headgate.request")
@@ -35,6 +36,7 @@ function _M.explain(host, path, scheme, client, headers)
         alias = held and held.alias or nil,
         match = how,
         path = traced and traced.path or matched,
+        last_request = traced and hits.last(traced.id) or nil,
         peers = {},
     }
     local filters = traced and traced.filters

@@ -65,6 +65,7 @@ local _M = {
     named_idle_s = 60,
     named_requests_max = 10000,
     series_ttl_s = 86400,
+    hit_ttl_s = 7776000,
 
     -- Health of peers: a claim to try one, a record that nobody touches, the place to write one.
     probe_s_max = 30,

@@ -4,6 +4,7 @@ local access_names = require("headgate.access_names")
 local balance = require("headgate.balance")
 local contexts = require("headgate.contexts")
 local health = require("headgate.health")
+local hits = require("headgate.hits")
 local labels = require("headgate.metric_labels")
 local limits = require("headgate.limits")
 local peer_report = require("headgate.peer_report")
@@ -65,6 +66,7 @@ end
 
 --- Adds this worker's counts to those of all.
 function _M.flush()
+    hits.flush()
     series.flush(add)
     service_series.flush(add)
     health.flush(add)
@@ -96,9 +98,9 @@ function _M.prepare()
     dict:safe_add("dropped", 0)
 end
 
--- Deletes what is counted of Ingresses and Services that are gone. Twice after each deletion of a
+--- Deletes what is counted of Ingresses and Services that are gone. Twice after each deletion of a
 -- document: the last requests of a route may end after the first time.
-local function drop_gone()
+function _M.drop_gone()
     local deletions = store.deletions()
     local done = dict:get("dropped gone")
     if done == 2 * deletions + 1 then
@@ -112,8 +114,10 @@ local function drop_gone()
         local ingress = match(key, "^requests %d ([^/]+/[^/]+)/")
             or match(key, "^seconds ([^/]+/[^/]+)/")
         local _, _, id = service_series.read_key(key)
+        local route = hits.read_key(key)
         if (ingress and not ingresses[ingress])
             or (id and not store.is_held(store.backend, id))
+            or (route and not store.is_held(store.route, route))
         then
             dict:delete(key)
         end
@@ -196,7 +200,7 @@ end
 --- Everything as Prometheus text.
 ---@return string
 function _M.text()
-    drop_gone()
+    _M.drop_gone()
     local out, keys = {}, dict:get_keys(0)
     table.sort(keys)
     by_route(out, keys)

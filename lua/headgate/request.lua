@@ -7,6 +7,7 @@ local contexts = require("headgate.contexts")
 local cors = require("headgate.filters.cors")
 local fallback = require("headgate.fallback")
 local guards = require("headgate.guards")
+local hits = require("headgate.hits")
 local https = require("headgate.https")
 local networks = require("headgate.networks")
 local outgoing = require("headgate.outgoing")
@@ -23,6 +24,7 @@ local pcall = pcall
 local random = math.random
 local changes, get_at = store.changes, store.get_at
 local match, wildcard = router.match, router.wildcard
+local note_hit = hits.note
 local BACKEND, HOST, ROUTE = store.backend, store.host, store.route
 
 local ngx = ngx
@@ -337,6 +339,7 @@ local function handle(ctx)
     end
     if not route then
         if refused then
+            note_hit(refused)
             ctx.series = refused.series
             if _M.access_log then
                 var.hg_route = refused.label
@@ -349,6 +352,7 @@ local function handle(ctx)
         end
         return sent, backend
     end
+    note_hit(route)
     ctx.route = route
     ctx.series = route.series
     ctx.backend = backend

@@ -129,6 +129,49 @@ describe("metrics of a Service", () => {
     assert.match(text, /headgate_requests_total\{namespace="",ingress="",service="",/);
   });
 
+  test("each route tells when it got its last request, whoever answered it; explaining is none", async () => {
+    await using backend = await Backend.start("b");
+    await nginx.push.put(
+      ...lines.site("hit.test", [backend.peer]),
+      ...lines.site("unused.test", [backend.peer]),
+      lines.route("test/shut/all", "test/hit-test/80", { closed: "on purpose" }),
+      lines.host("shut.test", { "/": "test/shut/all" }),
+    );
+    const last = async (route: string): Promise<number | null | undefined> => {
+      const { routes } = await nginx.push.json<{ routes: readonly { route: string; last_request: number | null }[] }>(
+        "GET",
+        "/v1/routes",
+      );
+      return routes.find((one) => one.route === route)?.last_request;
+    };
+    const explained = (host: string): Promise<{ readonly last_request?: number }> =>
+      nginx.push.json("GET", `/v1/explain?host=${host}&path=/`);
+    assert.equal(await last("test/hit-test/all"), null);
+    assert.equal((await explained("hit.test")).last_request, undefined);
+    const began = Math.floor(Date.now() / 1000);
+    assert.equal((await ask(nginx.http, "hit.test")).text, "b");
+    assert.equal((await ask(nginx.http, "shut.test")).status, 503);
+    for (const [host, route] of [
+      ["hit.test", "test/hit-test/all"],
+      ["shut.test", "test/shut/all"],
+    ] as const) {
+      await eventually(`${route} had a request`, async () => (await last(route)) !== null);
+      const at = (await last(route)) ?? 0;
+      assert.ok(at >= began && at <= Date.now() / 1000, `${at}`);
+      assert.equal((await explained(host)).last_request, at);
+    }
+    await explained("unused.test");
+    assert.equal(await last("test/unused-test/all"), null);
+    // Another request, in a later second, moves it.
+    const before = (await last("test/hit-test/all")) ?? 0;
+    await eventually("a later request is told", async () => {
+      await ask(nginx.http, "hit.test");
+      return ((await last("test/hit-test/all")) ?? 0) > before;
+    });
+    await nginx.push.put(lines.delete("host", "ingress/hit.test"), lines.delete("route", "test/hit-test/all"));
+    assert.equal(await last("test/hit-test/all"), undefined);
+  });
+
   test("every metric stands in docs/observability.md with its type, and no other", async () => {
     const { text } = await nginx.push.call("GET", "/v1/metrics");
     const told = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => `${name} ${type}`);

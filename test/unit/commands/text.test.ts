@@ -160,3 +160,16 @@ test("explains in the order of the decision, then says what would happen, then w
     "#   the source is away for 1m: this is what was known then",
   ]);
 });
+
+test("tells when the route got its last request, where nginx was asked and says it", () => {
+  const last = (lastRequestAt?: number | null): readonly string[] => {
+    const live = { differences: [], ...(lastRequestAt === undefined ? {} : { lastRequestAt }) };
+    const request = { method: "GET", url: "http://a/", host: "a", path: "/" };
+    const answer = { kind: "proxy", service: "shop/web:80", peers: [] } as const;
+    const report = { request, answer, live, steps: [], candidates: [], staleSince: null };
+    return explainLines({ apiVersion: "headgate/v1", ...report }, NOW).slice(-2);
+  };
+  assert.deepEqual(last(NOW - 12_000), ["nginx agrees", "last request of this route 12s ago"]);
+  assert.deepEqual(last(null), ["nginx agrees", "no request of this route since nginx started"]);
+  assert.deepEqual(last().slice(-1), ["nginx agrees"]);
+});
