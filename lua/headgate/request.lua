@@ -8,6 +8,7 @@ local cors = require("headgate.filters.cors")
 local fallback = require("headgate.fallback")
 local guards = require("headgate.guards")
 local hits = require("headgate.hits")
+local hosts = require("headgate.hosts")
 local https = require("headgate.https")
 local networks = require("headgate.networks")
 local outgoing = require("headgate.outgoing")
@@ -23,7 +24,7 @@ local byte = string.byte
 local pcall = pcall
 local random = math.random
 local changes, get_at = store.changes, store.get_at
-local match, wildcard = router.match, router.wildcard
+local match = router.match
 local note_hit = hits.note
 local BACKEND, HOST, ROUTE = store.backend, store.host, store.route
 
@@ -42,35 +43,6 @@ local seen
 
 local function get(of, id)
     return get_at(of, id, seen)
-end
-
-local function host_document(name)
-    local host = get(HOST, name)
-    if host then
-        return host, true
-    end
-    local covering = wildcard(name)
-    host = covering and get(HOST, covering)
-    return host or get(HOST, "_"), false
-end
-
--- The host whose table decides: the host itself, or the one that it is another name of.
-local function deciding(host)
-    local alias = host.alias
-    if not alias then
-        return host
-    end
-    local target = get(HOST, alias)
-    if not target then
-        return nil, "host " .. alias .. ", which decides for this one, is missing"
-    end
-    if target.broken then
-        return nil, target.broken
-    end
-    if target.alias then
-        return nil, "host " .. alias .. ", which decides for this one, is another name itself"
-    end
-    return target
 end
 
 local function route_of(key)
@@ -150,28 +122,6 @@ end
 ---@field client string|false|nil bytes of its address, false for none; nil: guards are left out
 ---@field headers table<string, string>? by name in lower case
 
--- The table that decides for a name, and its document.
-local function table_of(name)
-    local host, exact = host_document(name)
-    if not exact and not paths.is_host(name) then
-        return nil, 400, "not a host name"
-    end
-    if not host then
-        if not store.is_known() then
-            return nil, 503, "nothing is known yet"
-        end
-        return nil, 404, "no such host"
-    end
-    if host.broken then
-        return nil, 503, host.broken
-    end
-    if host.alias then
-        local decider, reason = deciding(host)
-        return decider, decider and host or 503, decider and exact or reason
-    end
-    return host, host, exact
-end
-
 -- A request as the guards of its route see it.
 local function guarded(name, path, uri, as)
     local client
@@ -226,7 +176,7 @@ end
 ---  with one: why it is this Service, where the route has several
 function _M.decide(name, path, uri, as)
     seen = changes()
-    local decider, host, exact = table_of(name)
+    local decider, host, exact = hosts.table_of(name, seen)
     if not decider then
         return nil, host, exact
     end
@@ -289,11 +239,11 @@ end
 ---@return table? route
 function _M.trace(name, path)
     seen = changes()
-    local host = host_document(name)
+    local host = hosts.document(name, seen)
     if not host or host.broken then
         return host
     end
-    local decider = deciding(host)
+    local decider = hosts.deciding(host, seen)
     if not decider then
         return host
     end
