@@ -103,10 +103,11 @@ end
 
 --- A route: its profile's URI, its times in seconds, its series of counters.
 ---@param value table
+---@param id string?
 ---@return table? route
 ---@return string? err
 ---@return headgate.client_certificate? certificate what it asks for, where its policy is not known
-function _M.route(value)
+function _M.route(value, id)
     local prepared, err = filters.compile(value.filters, regex)
     if err then
         return nil, err
@@ -130,6 +131,8 @@ function _M.route(value)
     local label = value.namespace .. "/" .. value.ingress .. "/" .. value.service
     local backend = #value.backends == 1 and total > 0 and value.backends[1].backend or nil
     local route = {
+        -- Here already: the routes of a split are copies, and are noted as this one.
+        id = id,
         jump = "/" .. jump_of(value.profile, prepared and prepared.variant),
         grpc = profile.grpc,
         spread = profile.spread,

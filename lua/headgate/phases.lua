@@ -97,15 +97,29 @@ function _M.init(settings)
     end
 end
 
-local function tick()
-    metrics.flush()
+local function sweep()
     if store.sweep() then
         metrics.sweep()
         peers.sweep(store.backend.cache)
         retry_budget.sweep(store.backend.cache)
     end
-    health.sweep(store.backend.cache)
-    loads.sweep(process.alive)
+end
+
+-- What a worker does each second. One that fails does not keep the others from it.
+local CHORES = {
+    metrics.flush,
+    sweep,
+    function() health.sweep(store.backend.cache) end,
+    function() loads.sweep(process.alive) end,
+}
+
+local function tick()
+    for _, chore in ipairs(CHORES) do
+        local ok, err = pcall(chore)
+        if not ok then
+            store.report("what is done each second fails: " .. tostring(err))
+        end
+    end
 end
 
 --- init_worker_by_lua.
