@@ -8,6 +8,7 @@ import type {
   AccessLogTraffic,
   ClientsTraffic,
   Compression,
+  ExternalAuthTraffic,
   HealthTraffic,
   HttpTraffic,
   ProxyTraffic,
@@ -63,6 +64,7 @@ export function buildTraffic(held: Held): Traffic {
     http: buildHttp(get),
     proxy: buildProxy(get),
     health: buildHealth(get),
+    externalAuth: buildExternalAuth(get),
     tls: buildTls(get),
     clients: buildClients(get),
     accessLog: buildAccessLog(get),
@@ -136,6 +138,15 @@ function buildHealth({ flag, number }: Access): HealthTraffic {
     backOffMaxS: number("health.backOffMaxS"),
     ejectedPercentMax: number("health.ejectedPercentMax"),
     panicPercent: number("health.panicPercent"),
+  };
+}
+
+function buildExternalAuth({ value, number }: Access): ExternalAuthTraffic {
+  const authorities = value("externalAuth.authorities");
+  return {
+    connectTimeoutMs: number("externalAuth.connectTimeoutMs"),
+    timeoutMs: number("externalAuth.timeoutMs"),
+    authorities: typeof authorities === "string" ? authorities : null,
   };
 }
 

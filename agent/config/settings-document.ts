@@ -8,6 +8,7 @@ const SECTIONS: readonly (readonly [prefix: string, title: string])[] = [
   ["http.", "Clients' requests and our answers"],
   ["proxy.", "Requests to backends"],
   ["health.", "Peers that fail"],
+  ["externalAuth.", "Services that are asked (auth-url)"],
   ["tls.", "TLS for clients"],
   ["clients.", "Who the client is"],
   ["accessLog.", "Access log"],

@@ -1,6 +1,7 @@
 // Settings of the traffic of all hosts, as ingress-nginx's users know them from its ConfigMap: each with its default,
 // the name it has there, and the reason where the default differs. docs/settings.md is made of this table.
 
+import { EXTERNAL_AUTH_SETTINGS } from "./external-auth-settings.ts";
 import { HEALTH_SETTINGS } from "./health-settings.ts";
 import { HTTP_HEADER_SETTINGS, INGRESS_HEADER_SETTINGS, PROXY_HEADER_SETTINGS } from "./header-settings.ts";
 import { PROXY_SETTINGS } from "./proxy-settings.ts";
@@ -322,6 +323,7 @@ export const TRAFFIC_SETTINGS: readonly Setting[] = [
   ...PROXY_SETTINGS,
   ...HEALTH_SETTINGS,
   ...PROXY_HEADER_SETTINGS,
+  ...EXTERNAL_AUTH_SETTINGS,
   ...TLS,
   ...CLIENTS,
   ...LOG,

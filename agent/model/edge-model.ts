@@ -5,6 +5,7 @@ import type { Affinity } from "./affinity.ts";
 import type { Alternative } from "./alternative.ts";
 import type { PeerCheck } from "./peer-check.ts";
 import type { ProblemCode } from "./problem-code.ts";
+import type { ExternalAuth } from "./external-auth.ts";
 
 /**
  * What a change can dirty; each kind has one builder. Joined with "/", which stands in no Kubernetes name.
@@ -118,12 +119,15 @@ export type Filter =
       readonly requestBuffering: boolean | null;
       readonly bufferKb: number | null;
     }
+  | ExternalAuth
   /** Every request is sent to `location`: text and "$variable" in turn. */
   | { readonly kind: "redirect"; readonly code: 301 | 302 | 303 | 307 | 308; readonly location: readonly string[] }
   /** Others that share the requests, the oldest first; see Alternative. */
   | { readonly kind: "split"; readonly alternatives: readonly Alternative[] }
   /** The path becomes `target`, with $1 to $9 from the match of `pattern`. */
   | { readonly kind: "rewrite"; readonly pattern: string; readonly target: string }
+  /** Of lists of addresses and guards that ask for credentials, one that is passed is enough. */
+  | { readonly kind: "satisfy_any" }
   /** `prefix` at the start of the path becomes `target`, the rest stays. */
   | { readonly kind: "strip"; readonly prefix: string; readonly target: string };
 

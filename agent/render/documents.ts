@@ -2,6 +2,7 @@
 
 import { shortHash } from "../lib/hash.ts";
 import type { Alternative } from "../model/alternative.ts";
+import { type ExternalAuthValue, externalAuthValue } from "./external-auth-document.ts";
 import type { Backend, Certificate, Filter, Host, Route, RouteBalance, ServerName } from "../model/edge-model.ts";
 import type { VerifiedProfile } from "./files.ts";
 import type { ProxyTraffic, Traffic } from "./traffic.ts";
@@ -77,7 +78,8 @@ export interface SplitChoiceValue {
 }
 /** What a route does, by document; docs/dataplane-api.md says how. */
 export type FilterValue =
-  | Exclude<Filter, Affinity | Cors | Errors | Split | Transfer>
+  | Exclude<Filter, Affinity | Cors | Errors | Split | Transfer | { readonly kind: "external_auth" }>
+  | ExternalAuthValue
   | Omit<Errors, "intercept">
   | AffinityValue
   | { readonly kind: "split"; readonly choices: readonly SplitChoiceValue[] }
@@ -264,6 +266,7 @@ function filterValue(filter: Exclude<Filter, Split | Transfer>): FilterValue {
     return told;
   }
   if (filter.kind === "affinity") return affinityValue(filter);
+  if (filter.kind === "external_auth") return externalAuthValue(filter);
   if (filter.kind !== "cors") return filter;
   const { maxAgeS, ...same } = filter;
   return { ...same, max_age_s: maxAgeS };

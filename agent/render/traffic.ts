@@ -105,10 +105,20 @@ export interface HealthTraffic {
   readonly panicPercent: number;
 }
 
+/** How services are asked whether a request may pass. */
+export interface ExternalAuthTraffic {
+  readonly connectTimeoutMs: number;
+  /** For the whole answer. */
+  readonly timeoutMs: number;
+  /** Absolute path of a PEM file; null: certificates are not looked at. */
+  readonly authorities: string | null;
+}
+
 export interface Traffic {
   readonly http: HttpTraffic;
   readonly proxy: ProxyTraffic;
   readonly health: HealthTraffic;
+  readonly externalAuth: ExternalAuthTraffic;
   readonly tls: TlsTraffic;
   readonly clients: ClientsTraffic;
   readonly accessLog: AccessLogTraffic;

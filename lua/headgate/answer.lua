@@ -10,7 +10,7 @@ local health = require("headgate.health")
 local headers = require("headgate.filters.headers")
 local links = require("headgate.filters.links")
 
-local type = type
+local ipairs, type = ipairs, type
 local ngx = ngx
 local now = ngx.now
 local var = ngx.var
@@ -18,6 +18,22 @@ local var = ngx.var
 local HTTP_CLOSE = 444
 
 local _M = {}
+
+-- Cookies of a service that let the request pass, as nginx's add_header without "always" has it.
+local function add_cookies(status, cookies)
+    if status < 200 or status >= 400 then
+        return
+    end
+    local header = ngx.header
+    local own = header["Set-Cookie"]
+    local all = {}
+    for _, list in ipairs({ type(own) == "table" and own or { own }, cookies }) do
+        for _, cookie in ipairs(list) do
+            all[#all + 1] = cookie
+        end
+    end
+    header["Set-Cookie"] = all
+end
 
 -- Over what the backend says of it, for the owner of the Ingress has the last word.
 local function share(ctx, rules)
@@ -71,6 +87,10 @@ function _M.filter()
         end
         if ctx.probe then
             health.answered(ctx, status)
+        end
+        local cookies = ctx.auth_cookies
+        if cookies then
+            add_cookies(status, cookies)
         end
         return
     end

@@ -90,6 +90,7 @@ local function share(route, shared, value)
         end
         return {
             jump = "/" .. jump_of(choice.profile, choice.variant),
+            profile = choice.profile,
             grpc = profile.grpc,
             spread = profile.spread,
             named = profile.named,
@@ -134,6 +135,7 @@ function _M.route(value, id)
         -- Here already: the routes of a split are copies, and are noted as this one.
         id = id,
         jump = "/" .. jump_of(value.profile, prepared and prepared.variant),
+        profile = value.profile,
         grpc = profile.grpc,
         spread = profile.spread,
         named = profile.named,

@@ -9,12 +9,14 @@ local checks = require("headgate.checks")
 local client_certificate = require("headgate.filters.client_certificate")
 local cors = require("headgate.filters.cors")
 local errors = require("headgate.filters.errors")
+local external_auth = require("headgate.filters.external_auth")
 local guards = require("headgate.guards")
 local headers = require("headgate.filters.headers")
 local limits = require("headgate.limits")
 local links = require("headgate.filters.links")
 local redirect = require("headgate.filters.redirect")
 local rewrite = require("headgate.filters.rewrite")
+local satisfy = require("headgate.satisfy")
 local split = require("headgate.filters.split")
 
 local ipairs = ipairs
@@ -35,12 +37,14 @@ local check_list = checks.list(checks.by_kind({
     cookie_path = links.check_cookie("cookie_path"),
     cors = cors.check,
     errors = errors.check,
+    external_auth = external_auth.check,
     forwarded_prefix = rewrite.check_forwarded_prefix,
     location = links.check_location,
     redirect = redirect.check,
     request_headers = headers.check_of("request_headers"),
     response_headers = headers.check_of("response_headers"),
     rewrite = rewrite.check,
+    satisfy_any = checks.object({ kind = checks.one_of("satisfy_any") }),
     split = split.check,
     strip = rewrite.check_strip,
     upstream_host = checks.object({
@@ -61,10 +65,12 @@ local check_list = checks.list(checks.by_kind({
 local place = {
     affinity = "affinity", app_root = "app_root", balance = "balance",
     client_certificate = "client_certificate",
-    cors = "cors", errors = "errors", forwarded_prefix = "forwarded_prefix", redirect = "redirect",
+    cors = "cors", errors = "errors", external_auth = "external_auth",
+    forwarded_prefix = "forwarded_prefix", redirect = "redirect",
     request_headers = "request_headers", response_headers = "response_headers",
-    rewrite = "rewrite", split = "split", strip = "rewrite", upstream_host = "upstream_host",
-    upstream_tls_name = "tls_name", body_limit = "body_limit", variant = "variant",
+    rewrite = "rewrite", satisfy_any = "satisfy", split = "split", strip = "rewrite",
+    upstream_host = "upstream_host", upstream_tls_name = "tls_name",
+    body_limit = "body_limit", variant = "variant",
     cookie_domain = "cookie_domain", cookie_path = "cookie_path", location = "location",
 }
 
@@ -98,6 +104,7 @@ end
 ---@field cors headgate.cors?
 ---@field errors headgate.errors?
 ---@field links headgate.links?
+---@field external_auth headgate.guard?
 ---@field forwarded_prefix (string|integer)[]? text and captures of the rewrite
 ---@field redirect headgate.redirect?
 ---@field request_headers headgate.headers?
@@ -118,7 +125,7 @@ function _M.compile(list, regex)
     if #list == 0 then
         return nil
     end
-    local filters = {}
+    local filters, any = {}, false
     for _, value in ipairs(list) do
         if value.kind == "access" then
             guards.add(filters, value.kind, access.new(value))
@@ -135,6 +142,9 @@ function _M.compile(list, regex)
             filters.cors = cors.new(value)
         elseif value.kind == "errors" then
             filters.errors = errors.new(value)
+        elseif value.kind == "external_auth" then
+            filters.external_auth = external_auth.new(value)
+            guards.add(filters, value.kind, filters.external_auth)
         elseif value.kind == "forwarded_prefix" then
             filters.forwarded_prefix = rewrite.parts_of(value.value)
         elseif value.kind == "location" or value.kind == "cookie_domain"
@@ -152,6 +162,8 @@ function _M.compile(list, regex)
                 return nil, "filters: pattern " .. value.pattern .. ": " .. err
             end
             filters.rewrite = prepared
+        elseif value.kind == "satisfy_any" then
+            any = true
         elseif value.kind == "split" then
             filters.split = split.new(value, regex)
         elseif value.kind == "strip" then
@@ -167,6 +179,12 @@ function _M.compile(list, regex)
         else
             return nil, "filters: kind " .. value.kind .. " is not known"
         end
+    end
+    if any then
+        satisfy.any(filters)
+    end
+    if filters.external_auth then
+        filters.external_auth.cors = filters.cors
     end
     return filters
 end

@@ -22,7 +22,9 @@ local FIRST_THAT_ASKS = PLACES.basic_auth
 ---@class headgate.guard
 ---@field judge function
 ---@field note function?
----@field place integer? set by `add`
+---@field skip function? takes the same; called where another guard was enough
+---@field kind string? set by `add`, as is `place`
+---@field place integer?
 
 ---@class headgate.guarded a request as guards see it
 ---@field host string lower case, without port
@@ -40,7 +42,7 @@ function _M.add(filters, kind, guard)
     local name = place < FIRST_THAT_ASKS and "guards" or "asking"
     local list = filters[name] or {}
     filters[name] = list
-    guard.place = place
+    guard.kind, guard.place = kind, place
     local at = #list + 1
     while at > 1 and list[at - 1].place > place do
         at = at - 1

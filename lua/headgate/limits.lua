@@ -77,6 +77,27 @@ local _M = {
     failing_peers_max = 1000,
     -- Counts of peers that are gone are looked for where less than this share of memory is free.
     load_free_share = 0.5,
+
+    -- Services that are asked whether a request may pass. A head as long as all headers of a
+    -- request may be; a longer body is not read to its end.
+    auth_head_bytes_max = 32768,
+    auth_fields_max = 200,
+    auth_body_bytes_max = 65536,
+    auth_chunk_line_bytes_max = 256,
+    auth_interim_max = 4,
+    auth_read_bytes = 16384,
+    auth_tries_max = 3,
+    -- More than are kept: at the latest then there is a new one.
+    auth_stale_max = 33,
+    auth_idle_ms = 30000,
+    auth_pool_connections = 32,
+    auth_headers_max = 64,
+    auth_parts_max = 32,
+    auth_cache_entries_max = 10000,
+    auth_cache_bytes_max = 4194304,
+    auth_cache_seconds_max = 86400,
+    auth_cache_key_bytes_max = 4096,
+    auth_cache_entry_bytes_max = 8192,
 }
 
 return _M

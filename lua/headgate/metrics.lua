@@ -7,6 +7,7 @@ local health = require("headgate.health")
 local hits = require("headgate.hits")
 local labels = require("headgate.metric_labels")
 local limits = require("headgate.limits")
+local outcomes = require("headgate.auth.outcomes")
 local peer_report = require("headgate.peer_report")
 local series = require("headgate.series")
 local service_metrics = require("headgate.service_metrics")
@@ -70,6 +71,7 @@ function _M.flush()
     series.flush(add)
     service_series.flush(add)
     health.flush(add)
+    outcomes.flush(add)
 end
 
 --- Forgets series that no decoded route has.
@@ -141,7 +143,7 @@ local function histogram(out)
 end
 
 local function by_route(out, keys)
-    local requests, seconds, pushes = {}, {}, {}
+    local requests, seconds, pushes, asked = {}, {}, {}, {}
     for _, key in ipairs(keys) do
         local value = dict:get(key) or 0
         local class, rest = match(key, "^requests (%d) (.*)$")
@@ -159,6 +161,7 @@ local function by_route(out, keys)
             pushes[#pushes + 1] = format('headgate_pushed_documents_total{result="%s"} %s',
                 rest, labels.number(value))
         end
+        asked[#asked + 1] = outcomes.line(key, value)
     end
     local function block(name, help, lines)
         out[#out + 1] = "# HELP " .. name .. " " .. help
@@ -170,6 +173,7 @@ local function by_route(out, keys)
     block("headgate_requests_total", "Answers by Ingress, Service and status class.", requests)
     block("headgate_request_seconds_total", "Time these requests took.", seconds)
     block("headgate_pushed_documents_total", "Lines of pushes by result.", pushes)
+    block("headgate_external_auth_total", "Requests by what a service said of them.", asked)
 end
 
 local function by_backend(out, keys)

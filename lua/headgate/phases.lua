@@ -1,6 +1,7 @@
 --- The entry points of nginx.conf: one call for each phase, nothing else there.
 
 local answer = require("headgate.answer")
+local auth_settings = require("headgate.auth.settings")
 local api = require("headgate.api")
 local balancer = require("headgate.balancer")
 local client_hello = require("headgate.client_hello")
@@ -54,6 +55,7 @@ local _M = {
 ---@field timeouts table<string, integer> those of the profiles
 ---@field access_log boolean|"names" with names: the log has fields of the route
 ---@field trace string? flags of traces that begin here; nil: none does
+---@field external_auth table? of headgate.auth.settings
 ---@field health headgate.health_rules?
 ---@field retry_budget headgate.retry_rules?
 ---@field slow_start_s integer?
@@ -79,6 +81,7 @@ function _M.init(settings)
     https.hsts = settings.hsts
     https.forwarded = settings.forwarded
     request.access_log = settings.access_log
+    auth_settings.configure(settings.external_auth)
     metrics.names = settings.access_log == "names"
     if settings.trace then
         trace.flags = settings.trace

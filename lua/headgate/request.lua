@@ -14,6 +14,7 @@ local networks = require("headgate.networks")
 local outgoing = require("headgate.outgoing")
 local paths = require("headgate.paths")
 local redirect = require("headgate.filters.redirect")
+local refusal = require("headgate.refusal")
 local rewrite = require("headgate.filters.rewrite")
 local router = require("headgate.router")
 local split = require("headgate.split")
@@ -121,6 +122,7 @@ end
 ---@field secure boolean whether the listener speaks TLS
 ---@field client string|false|nil bytes of its address, false for none; nil: guards are left out
 ---@field headers table<string, string>? by name in lower case
+---@field own boolean? by a guard of another request, which asks here: guards ask nobody
 
 -- A request as the guards of its route see it.
 local function guarded(name, path, uri, as)
@@ -348,6 +350,9 @@ function _M.rewrite()
     end
     if status ~= 404 then
         ngx.log(ngx.INFO, reason)
+    end
+    if ctx.refusal then
+        return refusal.say(status, ctx.refusal)
     end
     if ctx.series then
         -- It goes to an error page.

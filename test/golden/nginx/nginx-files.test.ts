@@ -104,6 +104,8 @@ const asWished: NginxView = {
         "proxy.keepaliveConnections": 320,
         "health.failures": 5,
         "health.errorPercent": 0,
+        "externalAuth.timeoutMs": 3_000,
+        "externalAuth.authorities": "/etc/headgate/sso.pem",
         "tls.protocols": ["TLSv1.3"],
         "tls.sessionTickets": true,
         "tls.rejectUnknownNames": true,

@@ -93,7 +93,8 @@ function listen(server: Server, address: string): Promise<void> {
   });
 }
 
-function peerOf(server: Server): string {
+/** "address:port" of a server that listens. */
+export function peerOf(server: Server): string {
   const address = server.address();
   if (address === null || typeof address === "string") {
     throw new Error("the backend does not listen");

@@ -33,7 +33,7 @@ async function refusal(text: string): Promise<string> {
 }
 
 /** What ingress-nginx does not have. */
-const OURS = /^accessLog\.style$|^health\.|^http\.trace|^proxy\.(retryBudget|slowStart)/;
+const OURS = /^accessLog\.style$|^externalAuth\.|^health\.|^http\.trace|^proxy\.(retryBudget|slowStart)/;
 
 describe("settings of traffic", () => {
   test("have ingress-nginx's defaults where there is no reason to differ", async () => {
