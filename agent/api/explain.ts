@@ -40,6 +40,7 @@ export function buildExplainReport(input: ExplainInput): ExplainReport {
       ...hostStep(match),
       ...pathStep(decision),
       ...certificateStep(decision),
+      ...askStep(decision),
       ...targetStep(decision, model),
     ],
     candidates: match.candidates.map(candidate),
@@ -93,6 +94,14 @@ function certificateStep({ match: { outcome } }: Decision): readonly ExplainStep
   const { verify, match, policy } = guard;
   const whose = match === "" ? "" : `, of a subject that matches ${match}`;
   return [{ step: "client certificate", value: `${verify}${whose}`, why: `policy ${policy}` }];
+}
+
+// Nobody is asked for an explanation.
+function askStep({ match: { outcome }, status }: Decision): readonly ExplainStep[] {
+  if (outcome.kind === "refuse" || status !== 200) return [];
+  const auth = outcome.route.filters.find((filter) => filter.kind === "external_auth");
+  if (auth === undefined) return [];
+  return [{ step: "ask", value: `${auth.scheme}://${auth.host}`, why: "auth-url: only what it lets pass goes on" }];
 }
 
 function targetStep({ match, rewritten, chosen, instead }: Decision, model: EdgeModel): readonly ExplainStep[] {

@@ -15,6 +15,7 @@ import { problemOf } from "./problems.ts";
 import { badServiceBalance } from "./ingress/balance.ts";
 import { findPort } from "./service-port.ts";
 import { badSlowStart, slowStartOf } from "./slow-start.ts";
+import { isUrlService, urlBackends } from "./url-backends.ts";
 
 /**
  * Builds the backends of a Service, `serviceKey` "<namespace>/<service>". Ready endpoints serve; where none is ready,
@@ -43,6 +44,7 @@ function buildUnchecked(
 ): BuiltBackends {
   const ports = input.portsInUse(serviceKey);
   if (ports.length === 0) return { backends: [], problems: [], externalName: null };
+  if (isUrlService(serviceKey)) return urlBackends(input, settings, serviceKey);
   const service = input.service(serviceKey);
   if (service?.type === "ExternalName") return externalBackends(input, settings, serviceKey, service);
   const backends = new Map<string, Backend>();

@@ -24,8 +24,13 @@ import { classSettingsOf } from "./ingress/class-settings.ts";
 import { errorsService, resolveErrors } from "./ingress/route-errors.ts";
 import { resolveHeaders } from "./ingress/route-headers.ts";
 import type { Policy } from "./ingress/policy.ts";
+import { satisfyFilters } from "./ingress/satisfy.ts";
 import { NO_TIMES } from "./ingress/times.ts";
 import { addWww } from "./ingress/www.ts";
+import { authFilters } from "./ingress/external-auth.ts";
+import { needsHeaders, withAuthHeaders } from "./ingress/auth-headers.ts";
+import { sayAuthService } from "./ingress/auth-service.ts";
+import { rewriteFilters } from "./ingress/rewrite-filters.ts";
 import { protocolOf, resolveBackend, resolveTls } from "./ingress/route-backend.ts";
 import type { ModelInput, ModelSettings } from "./input.ts";
 import { problemAt, problemOf } from "./problems.ts";
@@ -60,6 +65,7 @@ export function buildHost(input: ModelInput, settings: ModelSettings, name: stri
     shadowed: [],
   };
   for (const claims of routing) for (const claim of claims.paths.get(name) ?? []) addClaim(draft, claims, claim);
+  for (const claims of routing) sayAuthService(draft, claims);
   const fallback = addFallbacks(draft, routing) ?? (name === ANY_HOST ? addEdgeDefault(draft) : null);
   tellUnused(draft);
   const { serverName, problems: tlsProblems } = hostServerName(input, settings, name, all);
@@ -94,7 +100,9 @@ export function buildHost(input: ModelInput, settings: ModelSettings, name: stri
 
 /** A route without backend is closed for want of one: there is no guard to get around. */
 function isGuarded({ backend, closed, filters }: Route): boolean {
-  return (closed !== null && backend !== null) || filters.some(({ kind }) => kind === "access");
+  return (
+    (closed !== null && backend !== null) || filters.some(({ kind }) => kind === "access" || kind === "external_auth")
+  );
 }
 
 interface Draft {
@@ -154,7 +162,12 @@ function routeOf(draft: Draft, claims: Claims, written: Claim): MadeRoute {
   const { certificates } = draft;
   const free = certificates.policy === null && certificates.closedOf(ingress) === null && policy.upstreamTls === null;
   const waiting = alternativesFor(draft.alternatives, written);
-  const open = ofClass.closed === null && draft.closings(ingress) === null && free && waiting.length === 0;
+  const open =
+    ofClass.closed === null &&
+    draft.closings(ingress) === null &&
+    free &&
+    waiting.length === 0 &&
+    !needsHeaders(policy);
   const known = open ? recallRoute(written, origin) : undefined;
   if (known !== undefined) return known;
   const problemsBefore = problems.length;
@@ -163,7 +176,10 @@ function routeOf(draft: Draft, claims: Claims, written: Claim): MadeRoute {
   const slot = `${claim.matchType} ${claim.path}`;
   const own = makeRoute(draft, claims, claim, {
     slot,
-    filters: [...filtersOf(policy, written, parsed), ...affinityFilters(policy.affinity, ingress.meta, written)],
+    filters: [
+      ...filtersOf({ policy, settings }, written, parsed),
+      ...affinityFilters(policy.affinity, ingress.meta, written),
+    ],
   });
   const route = waiting.length === 0 ? own : shareRoute(draft, claims, own, waiting);
   const expression =
@@ -180,24 +196,21 @@ function expressionOf(draft: Draft, claim: Claim): ParsedExpression | null {
 }
 
 /** Guards first, then what ends here, then what changes the path. */
-function filtersOf(policy: Policy, claim: Claim | null, expression: ParsedExpression | null): readonly Filter[] {
+function filtersOf(
+  { policy, settings }: { readonly policy: Policy; readonly settings: ModelSettings },
+  claim: Claim | null,
+  expression: ParsedExpression | null,
+): readonly Filter[] {
   const filters: Filter[] = policy.access === null ? [] : [policy.access];
+  filters.push(...authFilters(policy.externalAuth, claim, settings));
+  filters.push(...satisfyFilters(policy.satisfyAny, filters));
   if (policy.redirect !== null) filters.push(policy.redirect);
   if (policy.cors !== null) filters.push(policy.cors);
   if (policy.transfer !== null) filters.push(policy.transfer);
   filters.push(...policy.links);
   if (claim === null) return filters;
   if (policy.appRoot !== null) filters.push({ kind: "app_root", path: policy.appRoot });
-  const { rewrite } = policy;
-  if (rewrite?.kind === "captures" && rewrite.target !== claim.path && expression !== null) {
-    filters.push({ kind: "rewrite", pattern: expression.source, target: rewrite.target });
-  } else if (rewrite?.kind === "old" && expression === null) {
-    filters.push({ kind: "strip", prefix: claim.path, target: rewrite.target });
-  } else if (rewrite?.kind === "old" && expression !== null) {
-    // Without segments there is no telling where the prefix ends but by the expression itself.
-    const target = `${rewrite.target.replace(/\/$/, "")}/$1`;
-    filters.push({ kind: "rewrite", pattern: `${expression.source}/?(.*)`, target });
-  }
+  filters.push(...rewriteFilters(policy.rewrite, claim, expression));
   return filters;
 }
 
@@ -217,7 +230,7 @@ function addFallbacks(draft: Draft, routing: readonly Claims[]): RouteKey | null
       const route = makeRoute(draft, claims, claim, {
         slot: "fallback",
         filters: [
-          ...filtersOf(claims.policy, null, null),
+          ...filtersOf({ policy: claims.policy, settings: draft.settings }, null, null),
           ...affinityFilters(claims.policy.affinity, ingress.meta, claim),
         ],
       });
@@ -244,6 +257,7 @@ function makeRoute(draft: Draft, claims: Claims, claim: Claim, { slot, filters }
   const protocol = policy.protocol ?? backend.protocol;
   const ofClass = classSettingsOf(draft.input, ingress);
   const tls = resolveTls(draft, claims, backend.key, protocol);
+  const auth = withAuthHeaders(draft, claims, filters);
   return {
     key: `${namespace}/${name}/${shortHash(`${draft.name}\n${slot}`)}`,
     ingress: refOf(ingress),
@@ -252,10 +266,15 @@ function makeRoute(draft: Draft, claims: Claims, claim: Claim, { slot, filters }
     matchType: claim.matchType,
     backend: backend.key,
     closed:
-      backend.closed ?? draft.closings(ingress) ?? draft.certificates.closedOf(ingress) ?? ofClass.closed ?? tls.closed,
+      backend.closed ??
+      draft.closings(ingress) ??
+      draft.certificates.closedOf(ingress) ??
+      ofClass.closed ??
+      tls.closed ??
+      auth.closed,
     sslRedirect: sslRedirect(draft.settings, policy, ofClass.policy),
     filters: [
-      ...withGuard(draft.certificates.guardOf(claims), withDefaultAccess(filters, ofClass.policy)),
+      ...withGuard(draft.certificates.guardOf(claims), withDefaultAccess(auth.filters, ofClass.policy)),
       ...resolveHeaders(draft, claims, filters),
       ...resolveErrors(draft, claims, backend.key),
     ],

@@ -44,6 +44,16 @@ export function externalBackends(
 
 type Text = Omit<ProblemText, "hosts">;
 
+/** The addresses of a DNS name that the configuration allows. */
+export function addressesOfName(
+  input: ModelInput,
+  settings: ModelSettings,
+  name: string,
+): { readonly addresses: readonly string[] } & Pick<Found, "externalName" | "reason" | "problems"> {
+  const found = findAddresses(input, settings, { externalName: name });
+  return { ...found, addresses: found.addresses.map(({ text }) => text) };
+}
+
 interface Found {
   readonly externalName: ExternalName | null;
   readonly addresses: readonly Address[];
@@ -54,7 +64,11 @@ interface Found {
 
 const FIELD = "spec.externalName";
 
-function findAddresses(input: ModelInput, settings: ModelSettings, { externalName }: Service): Found {
+function findAddresses(
+  input: ModelInput,
+  settings: ModelSettings,
+  { externalName }: Pick<Service, "externalName">,
+): Found {
   const nothing = { externalName: null, addresses: [] };
   // A snapshot of an earlier version has Services without the field.
   const parsed = parseDnsName(externalName ?? "");
@@ -119,7 +133,7 @@ function parseDnsName(written: string): ParsedName {
 }
 
 /** Whether a pattern allows a name as parseDnsName gives it: the same name, "*.example.org" for all below it, "*". */
-function isAllowedName(patterns: readonly string[], name: string): boolean {
+export function isAllowedName(patterns: readonly string[], name: string): boolean {
   return patterns.some((written) => {
     const pattern = written.toLowerCase().replace(/\.$/, "");
     return pattern === "*" || pattern === name || (pattern.startsWith("*.") && name.endsWith(pattern.slice(1)));

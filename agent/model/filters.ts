@@ -13,6 +13,16 @@ export function isAllowed({ allow, deny }: Access, client: string): boolean {
   return !within(deny) && allow.every((cidrs) => cidrs.length === 0 || within(cidrs));
 }
 
+/** Whether an address passes all lists of a route, and one of them names it: then it needs no credentials. */
+export function isListed(filters: readonly Filter[], client: string | null): boolean {
+  const lists = filters.filter((filter) => filter.kind === "access");
+  return (
+    client !== null &&
+    lists.some(({ allow }) => allow.some((cidrs) => cidrs.length > 0)) &&
+    lists.every((list) => isAllowed(list, client))
+  );
+}
+
 /** The path that the backend is asked for, without its query and decoded; null: as the client wrote it. */
 export function rewrittenPath(filters: readonly Filter[], path: string): string | null {
   for (const filter of filters) {

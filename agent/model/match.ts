@@ -4,7 +4,8 @@
 import { type ObjectRef, refText } from "../objects/objects.ts";
 import type { Backend, BackendKey, BuiltHost, EdgeModel, Host, MatchType, Route, RouteKey } from "./edge-model.ts";
 import { expressionMatches } from "./expressions.ts";
-import { isAllowed, redirectLocation, rewrittenPath } from "./filters.ts";
+import type { ExternalAuth } from "./external-auth.ts";
+import { isAllowed, isListed, redirectLocation, rewrittenPath } from "./filters.ts";
 import { ANY_HOST, requestHost, wildcardOf } from "./hosts.ts";
 import { chooseService, type Chosen, type RequestHeaders } from "./split.ts";
 import { decodePath, normaliseRequestPath, otherReadings, strictPath } from "./paths.ts";
@@ -140,17 +141,30 @@ export function decideRequest(
   if (route.closed !== null) return answer(503, route.closed.reason);
   const certified = route.filters.some((filter) => filter.kind === "client_certificate");
   if (certified && !request.secure) return answer(redirectCode, "client certificates are shown over TLS", "https");
+  const any = route.filters.some(({ kind }) => kind === "satisfy_any");
+  const listed = any && isListed(route.filters, request.client);
   for (const filter of route.filters) {
-    if (filter.kind !== "access" || request.client === null) continue;
+    if (any || filter.kind !== "access" || request.client === null) continue;
     if (!isAllowed(filter, request.client)) return answer(403, `${request.client} is not let through by its lists`);
   }
   const redirect = route.filters.find((filter) => filter.kind === "redirect");
-  if (redirect !== undefined) return answer(redirect.code, "redirect", redirectLocation(redirect, request, match));
+  const auth = route.filters.find((filter) => filter.kind === "external_auth");
+  const sentOn = (): Decision | null =>
+    redirect === undefined ? null : answer(redirect.code, "redirect", redirectLocation(redirect, request, match));
+  // Credentials are not asked for in the clear.
+  const early = auth === undefined ? sentOn() : null;
+  if (early !== null) return early;
   const staysOnHttp = noRedirectPaths.some((prefix) => path.startsWith(prefix));
   if (!request.secure && route.sslRedirect !== "never" && !staysOnHttp) {
     const serverName = serverNameOf(model.hosts, host);
     if (serverName !== null) return answer(redirectCode, `${serverName} has a certificate`, "https");
     if (route.sslRedirect === "always") return answer(redirectCode, "force-ssl-redirect", "https");
+  }
+  if (auth !== undefined) {
+    const fault = listed ? null : authFault(model, auth, { host, secure: request.secure });
+    if (fault !== null) return answer(503, fault);
+    const late = sentOn();
+    if (late !== null) return late;
   }
   const appRoot = route.filters.find((filter) => filter.kind === "app_root");
   if (appRoot !== undefined && path === "/") return answer(302, "app-root", appRoot.path);
@@ -172,6 +186,50 @@ function backendOf({ backends }: EdgeModel, key: BackendKey | null): Backend | u
   const [namespace = "", service = ""] = (key ?? "").split("/");
   return backends.get(`${namespace}/${service}`)?.backends.find((candidate) => candidate.key === key);
 }
+
+/** Why the service cannot be asked, as far as that is known without asking it. */
+function authFault(
+  model: EdgeModel,
+  auth: ExternalAuth,
+  { host, secure }: { readonly host: string; readonly secure: boolean },
+): string | null {
+  const fault = auth.backend === null ? ownFault(model, auth, { host, secure }) : peersFault(model, auth.backend);
+  return fault === null ? null : `${auth.host} cannot be asked whether the request may pass: ${fault}`;
+}
+
+function peersFault(model: EdgeModel, key: BackendKey): string | null {
+  const backend = backendOf(model, key);
+  return backend !== undefined && backend.peers.length > 0 ? null : (backend?.reason ?? "no backend");
+}
+
+// The host is one of those that are served here, and its own route must be open.
+function ownFault(
+  model: EdgeModel,
+  { host: written, scheme, target }: ExternalAuth,
+  of: { readonly host: string; readonly secure: boolean },
+): string | null {
+  const name = written.replace(/:\d+$/, "");
+  if (name !== "$host" && (model.hosts.get(name)?.host ?? null) === null) return "its host is not served here";
+  const [first = ""] = target;
+  // What variables stand for is not known here.
+  if (!first.startsWith("/") || (target.length > 1 && !first.includes("?"))) return null;
+  const request = {
+    host: name === "$host" ? of.host : name,
+    target: first.replace(/\?.*$/, ""),
+    secure: scheme === "$scheme" ? of.secure : scheme === "https",
+    client: null,
+  };
+  const { outcome } = matchRequest(model.hosts, request);
+  if (outcome.kind === "route" && outcome.route.filters.some(({ kind }) => GUARDS.has(kind))) {
+    return "its own route is guarded";
+  }
+  const inner = decideRequest(model, request, { redirectCode: 308, noRedirectPaths: [] });
+  // The word of a default backend is not the service's.
+  if (inner.instead !== null) return "its own route has no peers";
+  return inner.status === 200 ? null : `its own route answers ${inner.status}`;
+}
+
+const GUARDS: ReadonlySet<string> = new Set(["access", "basic_auth", "client_certificate", "external_auth", "limit"]);
 
 /** The server name (exact, else wildcard) that a host's handshakes get, or null where only the default is left. */
 export function serverNameOf(hosts: ReadonlyMap<string, BuiltHost>, host: string): string | null {

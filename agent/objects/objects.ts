@@ -96,7 +96,7 @@ export interface IngressClass {
     | null;
 }
 
-/** Settings of an IngressClass; no other ConfigMap is used. */
+/** Settings of an IngressClass, or headers that an Ingress names; no other ConfigMap is used. */
 export interface ConfigMap {
   readonly kind: "ConfigMap";
   readonly meta: Meta;

@@ -18,8 +18,10 @@ export function isStricter(before: BuiltHost | undefined, after: BuiltHost): boo
   });
 }
 
+const GUARDS: ReadonlySet<string> = new Set(["access", "client_certificate", "external_auth", "satisfy_any"]);
+
 /** What keeps requests out, as text: any change of it counts, for no order tells a stricter list from a looser one. */
 function guards({ filters, sslRedirect, upstreamTls }: Route): string {
-  const access = filters.filter(({ kind }) => kind === "access" || kind === "client_certificate");
+  const access = filters.filter(({ kind }) => GUARDS.has(kind));
   return JSON.stringify([access, sslRedirect, upstreamTls?.verify ?? null]);
 }

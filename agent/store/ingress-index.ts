@@ -3,6 +3,7 @@
 
 import type { DirtyKey } from "../model/edge-model.ts";
 import { type Claims, claimsOf, sortPorts } from "../model/ingress/claims.ts";
+import { urlServiceKey } from "../model/url-backends.ts";
 import type { Ingress } from "../objects/objects.ts";
 import { compareAge } from "../objects/objects.ts";
 import { NamesIndex } from "./names-index.ts";
@@ -132,7 +133,12 @@ export class IngressIndex {
   }
 
   #dirtyDifference(old: Claims | null, now: Claims | null): void {
-    for (const host of union(old?.hosts, now?.hosts)) this.#dirty(`host:${host}`);
+    for (const host of union(old?.hosts, now?.hosts)) {
+      this.#dirty(`host:${host}`);
+      // A name that is served here is not looked up.
+      const asked = urlServiceKey(host);
+      if (this.#byService.has(asked)) this.#dirty(`backend:${asked}`);
+    }
     // A Service's backends depend on the ports that are used, its problems on the hosts.
     for (const service of union(old?.services.keys(), now?.services.keys())) {
       const before = old?.services.get(service);

@@ -161,7 +161,7 @@ function readClaims(ingress: Ingress): Claims {
   const services = usesOf(draft, fallback?.backend ?? null);
   const realHosts = hosts.filter((host) => !host.startsWith("!"));
   const secrets = new Map(secretsOf(draft, tlsSecrets).map((key) => [key, realHosts]));
-  const configMaps = new Map(policy.headers.configMap === null ? [] : [[policy.headers.configMap, realHosts]]);
+  const configMaps = new Map(configMapsOf(policy).map((name) => [name, realHosts]));
   const { routed, paths, alternatives } = draft;
   return {
     ...base,
@@ -187,6 +187,10 @@ function secretsOf({ ingress, policy }: Draft, tlsSecrets: readonly TlsClaim[]):
     ...(authorities === null ? [] : [`${ingress.meta.namespace}/${authorities}`]),
     ...(clientCertificates === null || clientCertificates === "closed" ? [] : [clientCertificates.secret]),
   ];
+}
+
+function configMapsOf({ headers, externalAuth }: Policy): readonly string[] {
+  return [headers.configMap, externalAuth?.headersFrom ?? null].filter((name) => name !== null);
 }
 
 /** Values that cannot be used close as well as annotations that are not served. */
@@ -326,13 +330,17 @@ function say(draft: Draft, host: string, code: Problem["code"], saying: Saying):
 function usesOf(draft: Draft, fallback: IngressBackend | null): ReadonlyMap<string, ServiceUse> {
   const ports = new Map<string, Set<number | string>>();
   const hosts = new Map<string, Set<string>>();
-  const use = (backend: IngressBackend, host: string): void => {
-    const key = serviceKeyOf(draft.ingress.meta.namespace, backend);
-    if (key === null || backend.kind !== "service") return;
+  const useAt = (key: string, port: number | string, host: string): void => {
     const usedPorts = ports.get(key) ?? new Set();
-    ports.set(key, usedPorts.add(backend.port));
+    ports.set(key, usedPorts.add(port));
     hosts.set(key, (hosts.get(key) ?? new Set()).add(host));
   };
+  const use = (backend: IngressBackend, host: string): void => {
+    const key = serviceKeyOf(draft.ingress.meta.namespace, backend);
+    if (key !== null && backend.kind === "service") useAt(key, backend.port, host);
+  };
+  const asked = draft.policy.externalAuth?.service ?? null;
+  if (asked !== null) for (const host of draft.routed) useAt(asked.key, asked.port, host);
   for (const claims of draft.paths.values()) for (const claim of claims) use(claim.backend, claim.host);
   for (const all of draft.alternatives.values()) for (const { claim } of all) use(claim.backend, claim.host);
   if (fallback !== null) for (const host of draft.routed) use(fallback, host);

@@ -27,7 +27,10 @@ export function closeRoutes(host: string, routing: readonly Claims[]): Closings 
     const who = refText(refOf(claims.ingress));
     if (reason !== null && claims.guards.closesHost) {
       byNamespace.set(namespace, `the whole host is guarded by ${who}: ${reason}`);
-    } else if (claims.unread.has(host) && (reason !== null || claims.policy.access !== null)) {
+    } else if (
+      claims.unread.has(host) &&
+      (reason !== null || claims.policy.access !== null || claims.policy.externalAuth !== null)
+    ) {
       byNamespace.set(namespace, `${who} guards paths of this host by a regular expression that cannot be read`);
     }
   }

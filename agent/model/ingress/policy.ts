@@ -15,11 +15,13 @@ import { type AffinityWish, readAffinity } from "./affinity.ts";
 import { readBalance } from "./balance.ts";
 import { readCanary } from "./canary.ts";
 import { readCors } from "./cors.ts";
+import { type AuthWish, readExternalAuth } from "./external-auth.ts";
 import type { AnnotationRemark } from "./guards.ts";
 import { type ErrorsWish, readErrors } from "./errors.ts";
 import { type HeaderWishes, readHeaders } from "./headers.ts";
 import { readLinks } from "./links.ts";
 import { readRedirect } from "./redirect.ts";
+import { readSatisfy } from "./satisfy.ts";
 import { readTimes } from "./times.ts";
 import { readTransfer } from "./transfer.ts";
 
@@ -66,6 +68,10 @@ export interface Policy {
   /** The host's name with or without "www." leads to it. */
   readonly fromToWww: boolean;
   readonly access: Extract<Filter, { kind: "access" }> | null;
+  /** null: no service is asked whether a request may pass. */
+  readonly externalAuth: AuthWish | null;
+  /** Of address lists and what asks for credentials, one is enough. */
+  readonly satisfyAny: boolean;
   readonly times: RouteTimes;
   /** null: as the configuration has it. */
   readonly balance: RouteBalance | null;
@@ -109,6 +115,8 @@ export function readPolicy(annotations: Readonly<Record<string, string>>, namesp
     aliases: readAliases(draft),
     fromToWww: readFlag(draft, "from-to-www-redirect", null) ?? false,
     access: readAccess(draft),
+    externalAuth: readExternalAuth(draft, namespace),
+    satisfyAny: readSatisfy(draft),
     times: readTimes(draft),
     balance: readBalance(draft),
     affinity: readAffinity(draft),

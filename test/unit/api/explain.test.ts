@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { buildExplainReport } from "../../../agent/api/explain.ts";
 import type { ExplainReport } from "../../../agent/api/wire.ts";
 import { type ClientRequest, decideRequest, serverNameOf } from "../../../agent/model/match.ts";
+import type { ExternalAuth } from "../../../agent/model/external-auth.ts";
 import type { BuiltHost, EdgeModel } from "../../../agent/model/edge-model.ts";
 import { backend, builtHost, decide, model, route } from "./support.ts";
 
@@ -68,6 +69,48 @@ test("tells the shares of a route that Services share, and what decided", () => 
   const why = "by weight; the greatest share is shown";
   assert.deepEqual(told({}), [[{ step: "split", value, why }], "shop/web:80"]);
   assert.deepEqual(told({ "x-canary": "always" }), [[{ step: "split", value, why: "by header" }], "shop/api:80"]);
+});
+
+test("names the service that would be asked, where one is", () => {
+  const auth: ExternalAuth = {
+    kind: "external_auth",
+    scheme: "http",
+    host: "api.shop.svc",
+    backend: "shop/api/80",
+    target: ["/check"],
+    method: "GET",
+    verify: "off",
+    requestHeaders: [],
+    responseHeaders: [],
+    redirect: [],
+    signIn: [],
+    signInParam: "rd",
+    alwaysSetCookie: false,
+    cache: { key: [], valid: [] },
+  };
+  const asking = (backendKey: string) => {
+    const filters = [{ ...auth, backend: backendKey }];
+    const built = model(
+      [builtHost("a.example", [route("a.example", "web", { filters, sslRedirect: "never" })])],
+      [backend("web", 1), backend("api", 1), backend("gone", 0, { reason: "no ready endpoints" })],
+    );
+    return explain("http://a.example/", "/", { model: built });
+  };
+  assert.deepEqual(
+    asking("shop/api/80").steps.map(({ step, value }) => [step, value]),
+    [
+      ["listen", "http"],
+      ["host", "a.example"],
+      ["path", "Prefix /"],
+      ["ask", "http://api.shop.svc"],
+      ["target", "shop/web:80"],
+    ],
+  );
+  assert.deepEqual(asking("shop/gone/80").answer, {
+    kind: "refuse",
+    status: 503,
+    reason: "api.shop.svc cannot be asked whether the request may pass: no ready endpoints",
+  });
 });
 
 test("says of every other rule why it lost", () => {

@@ -10,7 +10,7 @@ const closes = (key: string, value = "x"): boolean => readGuards(trimAnnotations
 
 describe("the table of annotations", () => {
   test("has the 138 names of ingress-nginx, those of its past that restricted, and ours", () => {
-    const ours = ["hash-balance-factor", "request-headers", "response-headers"];
+    const ours = ["auth-verify", "hash-balance-factor", "request-headers", "response-headers"];
     const past = [...ANNOTATIONS.keys()].filter(
       (name) => name.startsWith("global-rate-limit") || name === "lua-resty-waf" || name === "secure-backends",
     );
@@ -62,13 +62,13 @@ describe("guards", () => {
       "ngnix.ingress.kubernetes.io/auth-url",
       "nginx.ingres.kubernetes.io/auth-url",
       "Nginx.Ingress.Kubernetes.io/auth-url",
-      "ingress.kubernetes.io/auth-url",
+      "ingress.kubernetes.io/auth-snippet",
       "ngnix.ingress.kubernetes.io/whitelist-source-range",
       "nginx-ingress.kubernetes.io/auth-url",
       `${PREFIX}.auth-url`,
       `${PREFIX}-auth-url`,
       `${PREFIX}//auth-url`,
-      "headgate.dev/auth-url",
+      "headgate.dev/auth-snippet",
     ]) {
       assert.ok(closes(key), key);
     }
@@ -114,7 +114,7 @@ describe("guards", () => {
     const [remark] = readGuards({ [`${PREFIX}/auth-ulr\u0007`]: "x" }).closing;
     assert.deepEqual(remark, {
       key: `${PREFIX}/auth-ulr\ufffd`,
-      message: "looks like auth-url, which restricts access and is not served yet: its routes answer 503",
+      message: "looks like auth-url, which restricts access: its routes answer 503",
       fix: `correct it to ${PREFIX}/auth-url, or remove it`,
     });
     assert.deepEqual(readGuards({ "kubernetes.io/ingres.class": "nginx" }).unsupported, [

@@ -60,6 +60,13 @@ const annotations = fc.constantFrom(
   {},
   {},
   { "nginx.ingress.kubernetes.io/auth-url": "x" },
+  { "nginx.ingress.kubernetes.io/auth-url": "http://web.b.svc:80/check" },
+  { "nginx.ingress.kubernetes.io/auth-url": "http://y.example/" },
+  { "nginx.ingress.kubernetes.io/auth-url": "https://web.example.org/" },
+  {
+    "nginx.ingress.kubernetes.io/auth-url": "http://10.0.0.2:81/",
+    "nginx.ingress.kubernetes.io/auth-proxy-set-headers": "a/settings",
+  },
   { "nginx.ingress.kubernetes.io/server-snippet": "x" },
   { "nginx.ingress.kubernetes.io/use-regex": "true" },
   { "nginx.ingress.kubernetes.io/rewrite-target": "/$1" },
@@ -199,6 +206,7 @@ const anyConfigMap = fc
     { "block-cidrs": "10.0.0.1" },
     { "whitelist-source-range": "::/0" },
     { "X-One": "1", "bad name": "2" },
+    { "X-Team": "shop" },
   )
   .map((data): KubernetesObject => configMap("a/settings", data));
 const anyNode = fc
@@ -274,7 +282,7 @@ function buildKey(input: ModelInput, modelSettings: ModelSettings, key: DirtyKey
   }
   if (key.startsWith("backend:")) {
     const built = buildBackends(input, modelSettings, name);
-    return built.backends.length === 0 ? null : built;
+    return built.backends.length === 0 && built.problems.length === 0 ? null : built;
   }
   const built = buildCertificate(input, modelSettings, name, NOW);
   return built.certificate === null ? null : built;
