@@ -4,7 +4,6 @@
 
 local affinity = require("headgate.affinity")
 local contexts = require("headgate.contexts")
-local cors = require("headgate.filters.cors")
 local fallback = require("headgate.fallback")
 local guards = require("headgate.guards")
 local hits = require("headgate.hits")
@@ -13,6 +12,7 @@ local https = require("headgate.https")
 local networks = require("headgate.networks")
 local outgoing = require("headgate.outgoing")
 local paths = require("headgate.paths")
+local preflight = require("headgate.preflight")
 local redirect = require("headgate.filters.redirect")
 local refusal = require("headgate.refusal")
 local rewrite = require("headgate.filters.rewrite")
@@ -253,22 +253,12 @@ function _M.trace(name, path)
     return host, how, matched, route
 end
 
--- Which pages may read the answer; 204 where a browser only asks that (a preflight).
-local function share(ctx, rules)
-    ctx.cors = rules
-    local origin = var.http_origin
-    if not origin or not cors.allows(rules, origin) then
-        return
-    end
-    ctx.origin = origin
-    if var.request_method == "OPTIONS" then
-        local header = ngx.header
-        cors.mark(rules, origin, header)
-        cors.permit(rules, header)
-        if not rules.any then
-            cors.vary(header)
-        end
-        return 204
+-- Whoever answers it, the request is this route's.
+local function count_for(ctx, route)
+    note_hit(route)
+    ctx.series = route.series
+    if _M.access_log then
+        var.hg_route = route.label
     end
 end
 
@@ -291,11 +281,7 @@ local function handle(ctx)
     end
     if not route then
         if refused then
-            note_hit(refused)
-            ctx.series = refused.series
-            if _M.access_log then
-                var.hg_route = refused.label
-            end
+            count_for(ctx, refused)
         end
         if headers then
             for header, value in pairs(headers) do
@@ -304,14 +290,10 @@ local function handle(ctx)
         end
         return sent, backend
     end
-    note_hit(route)
+    count_for(ctx, route)
     ctx.route = route
-    ctx.series = route.series
     ctx.backend = backend
     ctx.at = now()
-    if _M.access_log then
-        var.hg_route = route.label
-    end
     if refused then
         return fallback.turn(ctx, route.filters.errors, backend, refused, sent)
     end
@@ -327,7 +309,7 @@ local function handle(ctx)
             return status, reason
         end
         if filters.cors then
-            return share(ctx, filters.cors), "a preflight"
+            return preflight.share(ctx, filters.cors)
         end
     end
 end
@@ -355,7 +337,6 @@ function _M.rewrite()
         return refusal.say(status, ctx.refusal)
     end
     if ctx.series then
-        -- It goes to an error page.
         contexts.keep(ctx)
     end
     return ngx.exit(status)
