@@ -57,16 +57,24 @@ async function readRendered(edge: Edge): Promise<Rendered> {
   const server = await readFile(join(folder, "servers/default.conf"), "utf8");
   return {
     modules: main.match(/^load_module .*;$/gm) ?? [],
-    // $hg_route is a constant of each location there.
-    logFormat: (/log_format headgate[^;]*;/.exec(main)?.[0] ?? "")
-      .replace("$hg_route", "shop/host/host")
-      .replace("$hg_request_id", "$request_id"),
+    logFormat: (/log_format headgate[^;]*;/.exec(main)?.[0] ?? "").replaceAll(
+      /\$(?:hg_\w+|\{hg_\w+\})/g,
+      (name) => LOGGED[name.replaceAll(/[{}]/g, "")] ?? "-",
+    ),
     location: locationLines(await readFile(join(folder, "profiles/http.conf"), "utf8")),
     tls: (server.match(/^ *ssl_\w+ .*;$/gm) ?? [])
       .map((line) => line.trim())
       .filter((line) => !line.startsWith("ssl_certificate")),
   };
 }
+
+/** What the log has for variables of ours; all others are constants of each location there. */
+const LOGGED: Readonly<Record<string, string>> = {
+  $hg_log_status: "$status",
+  $hg_log_traceparent: "$http_traceparent",
+  $hg_request_id: "$request_id",
+  $hg_route: "shop/host/host",
+};
 
 /** What stands for variables of ours; all others are empty where a route asks for nothing, as without them. */
 const VARIABLES: Readonly<Record<string, string>> = { $hg_host: "$host", $hg_request_id: "$request_id" };
