@@ -304,7 +304,7 @@ local calls = {
     end,
     ["PUT /v1/peers"] = put_peers,
     ["GET /v1/metrics"] = function()
-        metrics.flush()
+        metrics.flush(true)
         return send(200, sub(metrics.text(), 1, -2), "text/plain; version=0.0.4")
     end,
     ["GET /v1/explain"] = on_explain,

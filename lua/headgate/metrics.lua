@@ -65,11 +65,12 @@ function _M.log()
     end
 end
 
---- Adds this worker's counts to those of all.
-function _M.flush()
+--- Adds this worker's counts to those of all: those of Services in turns, unless all are wanted.
+---@param all boolean?
+function _M.flush(all)
     hits.flush()
     series.flush(add)
-    service_series.flush(add)
+    service_series.flush(add, all)
     health.flush(add)
     outcomes.flush(add)
 end

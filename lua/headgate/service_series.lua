@@ -18,10 +18,17 @@ local SIZE = COUNT + 1
 --- What is counted, as it is written into keys of shared memory.
 _M.DURATION, _M.HEADER, _M.RECEIVED, _M.SENT = "duration", "header", "received", "sent"
 
-local held = {}
+local held, made = {}, 0
+
+-- A flush takes each so many times less often than it is called, some at each call: a Service has
+-- ten numbers and more, and to write those of a thousand each second costs requests a twentieth.
+_M.TURNS = 10
+local TURNS = _M.TURNS
+local turn = 0
 
 ---@class headgate.service_series 1 to 12: requests by duration; 13 to 24: by time to the header
 ---@field id string of the backend
+---@field turn integer which of the flushes takes it
 ---@field dirty boolean
 ---@field duration number sum in seconds
 ---@field header number sum in seconds
@@ -34,7 +41,11 @@ local held = {}
 function _M.of(id)
     local series = held[id]
     if not series then
-        series = { id = id, dirty = false, duration = 0, header = 0, received = 0, sent = 0 }
+        made = made + 1
+        series = {
+            id = id, turn = made % TURNS, dirty = false,
+            duration = 0, header = 0, received = 0, sent = 0,
+        }
         for i = 1, 2 * SIZE do
             series[i] = 0
         end
@@ -85,11 +96,13 @@ local function flush_histogram(series, name, first, add)
     series[name] = 0
 end
 
---- Adds what was counted since the last time to shared memory.
+--- Adds what was counted since the last time to shared memory, of the backends whose turn it is.
 ---@param add fun(key: string, amount: number)
-function _M.flush(add)
+---@param all boolean? of all backends
+function _M.flush(add, all)
+    turn = (turn + 1) % TURNS
     for _, series in pairs(held) do
-        if series.dirty then
+        if series.dirty and (all or series.turn == turn) then
             series.dirty = false
             flush_histogram(series, _M.DURATION, 0, add)
             flush_histogram(series, _M.HEADER, SIZE, add)

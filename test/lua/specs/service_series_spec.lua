@@ -4,7 +4,7 @@ local function flushed()
     local added = {}
     series.flush(function(key, amount)
         added[key] = (added[key] or 0) + amount
-    end)
+    end, true)
     return added
 end
 
@@ -47,6 +47,25 @@ describe("the series of a backend", function()
         assert.same({}, flushed())
         series.count(series.of("shop/web/80"), 1, 1, 1, 1)
         assert.equal(1, flushed()["service duration 8 shop/web/80"])
+    end)
+
+    it("writes each backend once in so many flushes, and not all in the same", function()
+        local written = {}
+        for number = 1, 40 do
+            series.count(series.of("shop/web" .. number .. "/80"), 1, 1, 1, 1)
+        end
+        for round = 1, series.TURNS do
+            local ids = 0
+            series.flush(function(key)
+                local name, _, id = series.read_key(key)
+                if name == "sent" then
+                    ids = ids + 1
+                    assert.is_nil(written[id])
+                    written[id] = round
+                end
+            end)
+            assert.equal(40 / series.TURNS, ids)
+        end
     end)
 
     it("reads its keys back", function()
