@@ -19,6 +19,9 @@ export interface PushOutcome {
   readonly outOfMemory: boolean;
 }
 
+/** How often other readers are asked for what was refused before. */
+const ASKS = 2;
+
 /** A text that was refused, and why. */
 interface Refusal {
   readonly text: string;
@@ -34,6 +37,8 @@ export class DocumentsLane {
   readonly #retiring = new Map<DocumentId, number>();
   /** Who read the documents when they were last looked at; "" before. */
   #readers = "";
+  /** How often they are still to be asked. */
+  #asks = 0;
   #bytes = 0;
 
   constructor(dataPlane: DataPlane) {
@@ -65,14 +70,16 @@ export class DocumentsLane {
 
   /**
    * What was refused is to be sent again where others read it than before: workers with other Lua, other profiles or
-   * other limits may take it. Gives these documents. Any change of workers counts, for a worker of before may still
-   * have answered a push after one of now has answered `state`.
+   * other limits may take it. Gives these documents. Any change of workers counts, and each counts twice: while nginx
+   * reloads, a worker of before may answer a push after one of now has answered `state`.
    */
   askAgain(state: DataPlaneState): readonly DocumentId[] {
     const pids = state.workers.map(({ pid, configuration }) => `${pid}@${configuration}`).toSorted();
     const readers = [state.epoch, state.version, ...pids].join(" ");
-    if (readers === this.#readers) return [];
+    if (readers !== this.#readers) this.#asks = ASKS;
     this.#readers = readers;
+    if (this.#asks === 0) return [];
+    this.#asks -= 1;
     for (const [id, refusal] of this.#refused) this.#refused.set(id, { ...refusal, again: true });
     return [...this.#refused.keys()];
   }

@@ -71,6 +71,7 @@ export class Reconciler {
   #retry: NodeJS.Timeout | null = null;
   #grace: NodeJS.Timeout | null = null;
   #postponing: NodeJS.Timeout | null = null;
+  #soon: NodeJS.Timeout | null = null;
   #audits: NodeJS.Timeout | null = null;
   #stricter = false;
   /** The data plane knows more than the snapshot we started from: it is left alone until the source has spoken. */
@@ -140,7 +141,8 @@ export class Reconciler {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    for (const timer of [this.#retry, this.#grace, this.#postponing]) if (timer !== null) clearTimeout(timer);
+    for (const timer of [this.#retry, this.#grace, this.#postponing, this.#soon])
+      if (timer !== null) clearTimeout(timer);
     if (this.#audits !== null) clearInterval(this.#audits);
     await this.#running;
   }
@@ -247,7 +249,9 @@ export class Reconciler {
         log.warn("Data plane differed", { documents: differing.length, epoch: state.epoch });
       }
     }
-    for (const id of lane.askAgain(state)) this.#touched.add(id);
+    const asked = lane.askAgain(state);
+    for (const id of asked) this.#touched.add(id);
+    if (asked.length > 0) this.#auditSoon();
     this.#facts = { ...this.#facts, state, generation: Math.max(state.generation, this.#facts.generation ?? 0) };
     tellMemory(health, state);
     tellProblems(health, state);
@@ -272,6 +276,13 @@ export class Reconciler {
       for (const id of this.#postponed) this.#touched.add(id);
       this.#postponed.clear();
       this.wake();
+    }, BACKOFF_MS_MAX);
+  }
+
+  #auditSoon(): void {
+    this.#soon ??= setTimeout(() => {
+      this.#soon = null;
+      this.audit();
     }, BACKOFF_MS_MAX);
   }
 

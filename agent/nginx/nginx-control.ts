@@ -37,6 +37,8 @@ export class NginxControl implements DataPlane {
   readonly #client: PushClient;
   readonly #process: NginxProcess;
   readonly #configuration: ConfigurationOptions;
+  /** Their process ids when they were last asked for. */
+  #workers = "";
 
   constructor(options: NginxControlOptions) {
     this.#client = new PushClient(options.paths.pushSocket);
@@ -86,6 +88,9 @@ export class NginxControl implements DataPlane {
     await this.#process.assertOneMaster();
     const state = await this.#client.state(signal);
     this.#process.follow(state.masterPid);
+    const workers = state.workers.map(({ pid }) => pid).join(" ");
+    if (workers !== this.#workers) this.#client.renew();
+    this.#workers = workers;
     return state;
   }
 

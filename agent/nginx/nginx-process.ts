@@ -80,7 +80,7 @@ export class NginxProcess {
     const old = await masterThatShares(paths.pidFile);
     if (old === null) return;
     // A kept connection is one to a worker of before.
-    client.close();
+    client.renew();
     throw new AgentError("push-failed", `nginx's binary is being replaced: two masters share the push socket`, {
       hint: `Nothing is pushed until the first one stops: \`kill -QUIT ${old}\`.`,
     });

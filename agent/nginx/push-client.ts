@@ -126,7 +126,7 @@ interface Call {
 /** Talks to whoever listens on `socketPath` at the moment of each call. */
 export class PushClient {
   readonly #socketPath: string;
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  #agent = keepingAgent();
 
   constructor(socketPath: string) {
     this.#socketPath = socketPath;
@@ -242,6 +242,14 @@ export class PushClient {
     await this.#call({ method: "POST", path: "/v1/reload", body: null, fresh: true }, signal);
   }
 
+  /** Goes on over a new connection: the one that is kept leads to a worker that may be about to end. */
+  renew(): void {
+    const before = this.#agent;
+    this.#agent = keepingAgent();
+    // Those in use come to their end.
+    for (const sockets of Object.values(before.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
+  }
+
   close(): void {
     this.#agent.destroy();
   }
@@ -293,6 +301,10 @@ export class PushClient {
     outgoing.end(call.body ?? undefined);
     return promise;
   }
+}
+
+function keepingAgent(): Agent {
+  return new Agent({ keepAlive: true, maxSockets: 1 });
 }
 
 /** One line of NDJSON; the value is JSON already. */
