@@ -200,7 +200,12 @@ export interface UpstreamTls {
   /** The server name that is asked for (SNI), and that a certificate must be for where it is verified. */
   readonly name: string;
   /** null: any certificate is taken. */
-  readonly verify: { readonly authorities: string; readonly depth: number } | null;
+  readonly verify: {
+    readonly authorities: string;
+    readonly depth: number;
+    /** Of the authorities, by which nobody else's can be taken for them. Absent: in an older agent's snapshot. */
+    readonly digest?: string;
+  } | null;
 }
 
 /** One entry of a host's table of regular expressions. */

@@ -207,6 +207,9 @@ function timesOf({ times }: Route, { timeouts, retry }: RouteDefaults): Pick<Rou
   };
 }
 
+/** Of a SHA-256, in hexadecimal: whoever made another text of that name would decide what others verify by. */
+const DIGEST_LENGTH = 24;
+
 /**
  * The profile of a route, and what the configuration must hold for it where it is not one of those that are always
  * there. Named by what is in it, so equal wishes are one profile and no text of a tenant is part of its name.
@@ -220,8 +223,8 @@ export function profileOf({ protocol, upstreamTls }: Pick<Route, "protocol" | "u
   if (upstreamTls === null || (protocol !== "https" && protocol !== "grpcs")) return { name: protocol, verified: null };
   const { verify } = upstreamTls;
   if (verify === null) return { name: `${protocol}-named`, verified: null };
-  const { authorities, depth } = verify;
-  const name = `${protocol}-${shortHash(`${depth}\n${authorities}`)}`;
+  const { authorities, depth, digest } = verify;
+  const name = `${protocol}-${digest === undefined ? shortHash(`${depth}\n${authorities}`) : `${digest.slice(0, DIGEST_LENGTH)}-n${depth}`}`;
   return { name, verified: { name, protocol, authorities, verifyDepth: depth } };
 }
 

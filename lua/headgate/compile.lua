@@ -102,12 +102,22 @@ local function share(route, shared, value)
     end)
 end
 
+-- What of a route keeps requests out, by itself.
+local function strictness(value, prepared)
+    return {
+        closed = value.closed ~= "" and value.closed or nil,
+        guards = prepared and prepared.guards,
+        asking = prepared and prepared.asking,
+    }
+end
+
 --- A route: its profile's URI, its times in seconds, its series of counters.
 ---@param value table
 ---@param id string?
 ---@return table? route
 ---@return string? err
----@return headgate.client_certificate? certificate what it asks for, where its policy is not known
+---@return table? asked where its policy is not known, the client certificate it asks for; where a
+---  profile is not, what keeps requests out
 function _M.route(value, id)
     local prepared, err = filters.compile(value.filters, regex)
     if err then
@@ -119,7 +129,7 @@ function _M.route(value, id)
         return nil, _M.UNKNOWN_POLICY, certificate
     end
     if not profile then
-        return nil, _M.UNKNOWN_PROFILE
+        return nil, _M.UNKNOWN_PROFILE, strictness(value, prepared)
     end
     local total = 0
     for _, choice in ipairs(value.backends) do
@@ -159,7 +169,7 @@ function _M.route(value, id)
     }
     err = prepared and prepared.split and share(route, prepared.split, value)
     if err then
-        return nil, err
+        return nil, err, strictness(value, prepared)
     end
     return route
 end
@@ -177,6 +187,30 @@ function _M.stands_in(before, problem, next_certificate)
     local certificate = before.filters and before.filters.client_certificate
     return certificate ~= nil and (certificate.needed or not next_certificate.needed)
         and certificate.match == next_certificate.match
+end
+
+local function copy(of)
+    local made = {}
+    for name, value in pairs(of or {}) do
+        made[name] = value
+    end
+    return made
+end
+
+--- The route that stands in for its next version, which needs a reload: as it was, but for what
+-- keeps requests out, which holds at once.
+---@param before table
+---@param strict table? of the next version; nil: as it was
+---@return table route
+function _M.stand_in(before, strict)
+    if not strict or not (strict.closed or strict.guards or strict.asking) then
+        return before
+    end
+    local route = copy(before)
+    route.closed = strict.closed or before.closed
+    route.filters = copy(before.filters)
+    route.filters.guards, route.filters.asking = strict.guards, strict.asking
+    return route
 end
 
 --- A host: its match table. A pattern that cannot be compiled costs the paths that come to it, and

@@ -87,7 +87,7 @@ local function load(of, id, entry, version, changes)
             _M.report(format("%s %s cannot be used: %s", of.name, id, tostring(problem)))
         end
         if entry and compile.stands_in(entry, problem, detail) then
-            return entry
+            return problem == compile.UNKNOWN_PROFILE and compile.stand_in(entry, detail) or entry
         end
         built = { broken = tostring(problem) }
     end

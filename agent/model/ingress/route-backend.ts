@@ -100,8 +100,13 @@ export function resolveTls(
   const [, service = ""] = backend?.split("/") ?? [];
   const name = wish.name ?? `${service}.${namespace}.svc`;
   if (!wish.verify) return { upstreamTls: { name, verify: null }, closed: null };
-  const authorities = wish.secret === null ? null : (input.secret(`${namespace}/${wish.secret}`)?.authorities ?? null);
-  if (authorities !== null) return { upstreamTls: { name, verify: { authorities, depth: wish.depth } }, closed: null };
+  const secret = wish.secret === null ? undefined : input.secret(`${namespace}/${wish.secret}`);
+  const authorities = secret?.authorities ?? null;
+  if (authorities !== null) {
+    const digest = secret?.clientTrust?.digest;
+    const verify = { authorities, depth: wish.depth, ...(digest !== undefined && { digest }) };
+    return { upstreamTls: { name, verify }, closed: null };
+  }
   const reason =
     wish.secret === null
       ? "proxy-ssl-verify needs proxy-ssl-secret, a Secret with ca.crt"

@@ -150,6 +150,26 @@ describe("routing", () => {
     assert.equal(backend.seen.length, asked);
   });
 
+  test("what keeps requests out does not wait for the profile of a later configuration", async () => {
+    await put(...lines.site("strict.test", [backend.peer]));
+    const statuses = async (): Promise<readonly number[]> => {
+      const seen = new Set<number>();
+      for (let i = 0; i < 16; i++) seen.add((await ask(nginx.http, "strict.test")).status);
+      return [...seen];
+    };
+    assert.deepEqual(await statuses(), [200]);
+    const key = ["test/strict-test/all", "test/strict-test/80"] as const;
+    const nobody = { kind: "access", allow: [["192.0.2.0/24"]], deny: [] } as const;
+    await put(lines.route(...key, { profile: "https-0a1b", filters: [nobody] }));
+    // A worker that has not decoded the version before has nothing that could stand in.
+    const kept = await statuses();
+    assert.ok(kept.includes(403) && kept.every((status) => status === 403 || status === 503), kept.join());
+    await put(lines.route(...key, { profile: "https-0a1b", closed: "by a test" }));
+    assert.deepEqual(await statuses(), [503]);
+    await put(lines.route(...key, {}));
+    assert.deepEqual(await statuses(), [200]);
+  });
+
   test("a route that names a profile of a later configuration keeps its version before", async () => {
     await put(...lines.site("profile.test", [backend.peer]));
     assert.equal((await ask(nginx.http, "profile.test")).status, 200);

@@ -8,6 +8,7 @@ import type { NameAddresses } from "../../../agent/model/input.ts";
 import type { Route } from "../../../agent/model/edge-model.ts";
 import type { KubernetesObject } from "../../../agent/objects/objects.ts";
 import type { Change } from "../../../agent/store/source.ts";
+import { profileOf } from "../../../agent/render/documents.ts";
 import { Store } from "../../../agent/store/store.ts";
 import {
   backend,
@@ -240,4 +241,17 @@ test("a Service that becomes a name goes on with its peers until the name is res
   const steps = told.filter((step) => new Set(step.split(" ")).size > 1);
   const first = "first.example";
   assert.deepEqual(steps, [`null ${first}`, `${first} null`, `null ${first}`, `${first} second.example`]);
+});
+
+test("authorities that are told apart by their digest are never one profile", () => {
+  const route = { protocol: "https" } as const;
+  const verify = { authorities: "PEM", depth: 1 };
+  const name = (digest?: string): string =>
+    profileOf({ ...route, upstreamTls: { name: "x", verify: { ...verify, ...(digest !== undefined && { digest }) } } })
+      .name;
+  assert.equal(name("a".repeat(64)), `https-${"a".repeat(24)}-n1`);
+  assert.notEqual(name("a".repeat(64)), name(`b${"a".repeat(63)}`));
+  // With all that a variant of it can say, the data plane still takes the name.
+  assert.ok(`${name("a".repeat(64)).replace("https", "grpcs")}-b1000g-o0-r0-h64-e0123456789a`.length <= 64);
+  assert.match(name(), /^https-[0-9a-z]{11}$/);
 });

@@ -201,15 +201,13 @@ test("what is built anew while a push of the same document is in flight is pushe
 test("what comes before the start, while nginx comes up, waits for it", async (t) => {
   const w = await world(t, [], false);
   w.plane.down = true;
-  w.edge.set("a", { peers: ["10.0.0.1"], closed: false });
+  w.edge.set("a", { peers: [], closed: false });
   w.change("a");
-  w.reconciler.audit();
   await new Promise((resolve) => setImmediate(resolve));
-  assert.deepEqual([w.reconciler.stuckMs(), w.health.list()], [null, []]);
+  assert.deepEqual(w.health.list(), []);
   w.plane.down = false;
   w.reconciler.start();
   await w.settled(() => w.plane.live().has("host:ingress/a"));
-  assert.equal(w.reconciler.facts.pushes, 1);
 });
 
 test("builds nothing before it may", async (t) => {
