@@ -163,10 +163,13 @@ export class Reconciler {
   }
 
   async #round(): Promise<void> {
-    if (this.#options.mayBuild()) for (const key of this.#options.takeDirty()) this.#build(key);
+    const { mayBuild, takeDirty } = this.#options;
+    const built = mayBuild();
+    if (built) for (const key of takeDirty()) this.#build(key);
     if (this.#auditDue) await this.#audit();
-    if (!this.#options.mayBuild()) return;
-    await this.#push();
+    if (built) await this.#push();
+    // It became true during the audit: what is not built yet must not be taken for what nobody wants.
+    else if (mayBuild()) this.#woken = true;
   }
 
   #build(key: DirtyKey): void {
