@@ -1,8 +1,8 @@
 --- What is known of a request, kept over its error page. nginx forgets what modules hold of a
 -- request when it goes to a named location, ngx.ctx too, and there it goes with each failure of a
 -- backend.
--- Kept by the address of the request in memory, which stays the same, from the balancer to the log
--- phase, which nginx never leaves out.
+-- Kept by the address of the request in memory, which stays the same, from the balancer or from a
+-- refusal to the log phase, which nginx never leaves out.
 
 local ffi = require("ffi")
 local get_request = require("resty.core.base").get_request

@@ -282,6 +282,7 @@ local function handle(ctx)
     if not route then
         if refused then
             count_for(ctx, refused)
+            contexts.keep(ctx)
         end
         if headers then
             for header, value in pairs(headers) do

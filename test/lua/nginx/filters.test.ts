@@ -9,6 +9,7 @@ import type { FilterValue, RouteValue } from "../../../agent/render/documents.ts
 import { ask, Backend, raw, RawBackend, statusOf } from "../support/backend.ts";
 import { Lines } from "../support/documents.ts";
 import { TestNginx } from "../support/nginx.ts";
+import { eventually } from "../support/wait.ts";
 import type { Line } from "../support/push.ts";
 
 const HERE: FilterValue = { kind: "access", allow: [["127.0.0.0/8"]], deny: [] };
@@ -75,6 +76,11 @@ describe("filters", () => {
     assert.equal(await status({ kind: "access", allow: [["127.0.0.0/8"]], deny: ["127.0.0.1/32"] }), 403);
     assert.equal(backend.seen.length, asked);
     assert.equal((await ask(nginx.http, "guard.test")).text, "403 forbidden\n");
+    await eventually("they are counted for their Ingress", async () =>
+      /headgate_requests_total\{namespace="guard.test",ingress="i",service="web",code="4xx"\} 5$/m.test(
+        (await nginx.push.call("GET", "/v1/metrics")).text,
+      ),
+    );
     assert.equal(await status(HERE), 200);
     assert.equal(await status({ kind: "access", allow: [[], ["127.0.0.1/32"]], deny: ["::/0"] }), 200);
     assert.equal(await status(), 200);
