@@ -4,7 +4,7 @@ import { Agent, request } from "node:http";
 import * as z from "zod/mini";
 import { AgentError, errorText } from "../lib/errors.ts";
 import type { PushLine } from "../plan/steps.ts";
-import { SCHEMA } from "../render/documents.ts";
+import { type DocumentKind, SCHEMA } from "../render/documents.ts";
 import { PUSH_BODY_BYTES_MAX } from "../render/files.ts";
 import type { DataPlaneState, HeldDocument, PushResult } from "./data-plane.ts";
 
@@ -37,12 +37,25 @@ const stateSchema = z.object({
 const heldSchema = z.object({
   documents: z.array(
     z.object({
-      kind: z.enum(["backend", "certificate", "route", "host", "server_name"]),
+      kind: z.string(),
       key: z.string(),
       generation: z.number(),
     }),
   ),
 });
+
+const KINDS = {
+  backend: true,
+  certificate: true,
+  route: true,
+  host: true,
+  server_name: true,
+} as const satisfies Record<DocumentKind, true>;
+
+/** A newer agent may have pushed others; they are none of ours. */
+function isKnown(document: z.infer<typeof heldSchema>["documents"][number]): document is HeldDocument {
+  return Object.hasOwn(KINDS, document.kind);
+}
 
 const explanationSchema = z.object({
   action: z.string(),
@@ -182,7 +195,7 @@ export class PushClient {
   /** Every document that is held, without its value. */
   async held(signal: AbortSignal): Promise<readonly HeldDocument[]> {
     const answer = await this.#call({ method: "GET", path: "/v1/documents", body: null, fresh: false }, signal);
-    return parseAnswer(heldSchema, answer).documents;
+    return parseAnswer(heldSchema, answer).documents.filter(isKnown);
   }
 
   /** Throws AgentError push-failed when nobody answers. */

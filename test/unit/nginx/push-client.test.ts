@@ -126,3 +126,11 @@ test("gives up when it is told to", async (t) => {
   stopping.abort();
   await assert.rejects(pending);
 });
+
+test("documents of a kind that a newer agent pushed are left alone", async (t) => {
+  const client = await listening(t, (_body, _request, response) => {
+    const held = ["backend", "something-new", "toString"].map((kind) => ({ kind, key: "a/b/1", generation: 1 }));
+    response.end(JSON.stringify({ documents: held }));
+  });
+  assert.deepEqual(await client.held(signal), [{ kind: "backend", key: "a/b/1", generation: 1 }]);
+});
