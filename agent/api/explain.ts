@@ -1,7 +1,7 @@
 // What would happen to a request, and why: the model's own decision, told step by step.
 
 import type { Candidate, ClientRequest, Decision, Match } from "../model/match.ts";
-import type { EdgeModel, Peer } from "../model/edge-model.ts";
+import type { EdgeModel, Filter, Peer } from "../model/edge-model.ts";
 import { hostPort } from "../lib/host-port.ts";
 import { refText } from "../objects/objects.ts";
 import { WIRE_VERSION } from "./wire.ts";
@@ -40,6 +40,7 @@ export function buildExplainReport(input: ExplainInput): ExplainReport {
       ...hostStep(match),
       ...pathStep(decision),
       ...certificateStep(decision),
+      ...guardSteps(decision.match),
       ...askStep(decision),
       ...targetStep(decision, model),
     ],
@@ -102,6 +103,22 @@ function askStep({ match: { outcome }, status }: Decision): readonly ExplainStep
   const auth = outcome.route.filters.find((filter) => filter.kind === "external_auth");
   if (auth === undefined) return [];
   return [{ step: "ask", value: `${auth.scheme}://${auth.host}`, why: "auth-url: only what it lets pass goes on" }];
+}
+
+function guardSteps({ outcome }: Match): readonly ExplainStep[] {
+  if (outcome.kind === "refuse" || outcome.route.closed !== null) return [];
+  return outcome.route.filters.flatMap((filter) => guardStep(filter) ?? []);
+}
+
+// What is left out of the decision: it depends on who asks, and how often.
+function guardStep(filter: Filter): ExplainStep | null {
+  if (filter.kind === "access") {
+    return { step: "guard", value: "addresses", why: "taken as let in: the client's address is not known" };
+  }
+  if (filter.kind === "basic_auth") {
+    return { step: "guard", value: "password", why: `would ask for a user of ${filter.users}` };
+  }
+  return null;
 }
 
 function targetStep({ match, rewritten, chosen, instead }: Decision, model: EdgeModel): readonly ExplainStep[] {

@@ -112,6 +112,14 @@ const HTTP: readonly Setting[] = [
       counterparts: same("no-tls-redirect-locations", "/.well-known/acme-challenge"),
     },
   ),
+  setting("http.limitMemoryMb", count(1, 4096), "shared memory for what is kept of clients: their wrong passwords", {
+    default: 16,
+    counterparts: other(
+      "lua-shared-dicts",
+      "5 MB for each limit, fixed",
+      "all of them share it, and the oldest go first",
+    ),
+  }),
   setting(
     "http.hsts.enabled",
     flag,

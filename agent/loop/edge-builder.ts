@@ -26,6 +26,7 @@ import {
   renderRoute,
   renderServerName,
   routeVariant,
+  renderUsers,
 } from "../render/documents.ts";
 import type { VerifiedProfile } from "../render/files.ts";
 import type { VariantProfile } from "../render/variants.ts";
@@ -195,8 +196,11 @@ export class EdgeBuilder {
     }
     const built = this.#builders.certificate(name);
     this.#onProblems(this.#certificates.get(name)?.problems ?? [], built.problems);
-    keep(this.#certificates, name, built, built.certificate === null && built.problems.length === 0);
-    return { documents: built.certificate === null ? [] : [renderCertificate(built.certificate)], stricter: false };
+    const empty = built.certificate === null && built.users.length === 0 && built.problems.length === 0;
+    const stricter = takesAway(this.#certificates.get(name), built);
+    keep(this.#certificates, name, built, empty);
+    const certificates = built.certificate === null ? [] : [renderCertificate(built.certificate)];
+    return { documents: [...certificates, ...built.users.map(renderUsers)], stricter };
   }
 
   #countPeers(built: BuiltBackends | undefined, change: 1 | -1): void {
@@ -277,6 +281,14 @@ function count<T extends { readonly name: string }>(counted: Counted<T>, profile
   entry.uses += change;
   if (entry.uses === 0) counted.delete(profile.name);
   else counted.set(profile.name, entry);
+}
+
+/** Whether somebody is let in no more, or by another password. */
+function takesAway(before: BuiltCertificate | undefined, after: BuiltCertificate): boolean {
+  return (before?.users ?? []).some(({ key, users }) => {
+    const now = after.users.find((one) => one.key === key)?.users;
+    return [...users].some(([name, hash]) => now?.get(name) !== hash);
+  });
 }
 
 function keep<T>(values: Map<string, T>, name: string, value: T, empty: boolean): void {

@@ -1,16 +1,17 @@
-// A Secret → the certificate that the data plane holds.
+// A Secret → what the data plane holds of it: its certificate, and the users in it.
 
-import type { BuiltCertificate, Problem } from "./edge-model.ts";
+import type { BuiltCertificate, Problem, Users } from "./edge-model.ts";
 import type { ModelInput, ModelSettings } from "./input.ts";
 import { problemOf } from "./problems.ts";
+import { usersOf, usersProblems } from "./users.ts";
 
 const DAY_MS = 86_400_000;
 /** ACME clients renew 30 days before; 14 means that they have failed for a while. */
 const EXPIRING_DAYS = 14;
 
 /**
- * Builds one certificate, `secretKey` "<namespace>/<secret>", `now` in milliseconds since 1970. Null where the Secret
- * is not used, not there or no key pair; the Ingresses that name it have that as their problem, see buildHost.
+ * Builds what one Secret gives, `secretKey` "<namespace>/<secret>", `now` in milliseconds since 1970. The certificate
+ * is null where the Secret is not used, not there or no key pair; the Ingresses that name it have that as their problem, see buildHost.
  * An expired certificate is served: a visitor's warning says more than a failed handshake.
  */
 export function buildCertificate(
@@ -22,9 +23,16 @@ export function buildCertificate(
   const hosts = input.hostsOfSecret(secretKey);
   const used = hosts.length > 0 || settings.defaultCertificate === secretKey;
   const secret = used ? input.secret(secretKey) : undefined;
-  if (secret === undefined || secret.keyPair.kind === "bad") return { certificate: null, problems: [] };
-  const { certificate, key, names, notBefore, notAfter, fingerprint } = secret.keyPair;
+  if (secret === undefined) return { certificate: null, users: [], problems: [] };
   const problems: Problem[] = [];
+  const users: Users[] = [];
+  for (const layout of input.usersLayouts(secretKey)) {
+    const read = usersOf(secret, layout);
+    if (read.fault === null) users.push({ key: `${secretKey}/${layout}`, users: read.users });
+    problems.push(...usersProblems(secret, layout, hosts));
+  }
+  if (secret.keyPair.kind === "bad") return { certificate: null, users, problems };
+  const { certificate, key, names, notBefore, notAfter, fingerprint } = secret.keyPair;
   const validity = judgeValidity(notBefore, notAfter, now);
   if (validity !== null) {
     const fix = "renew it; with cert-manager see `kubectl describe certificate`";
@@ -32,6 +40,7 @@ export function buildCertificate(
   }
   return {
     certificate: { key: secretKey, certificate, privateKey: key, names, notBefore, notAfter, fingerprint },
+    users,
     problems,
   };
 }

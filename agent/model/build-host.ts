@@ -23,6 +23,8 @@ import { closeRoutes, type Closings } from "./ingress/closings.ts";
 import { classSettingsOf } from "./ingress/class-settings.ts";
 import { errorsService, resolveErrors } from "./ingress/route-errors.ts";
 import { resolveHeaders } from "./ingress/route-headers.ts";
+import { resolveUsers } from "./ingress/basic-auth.ts";
+import { guardFilters, keepsOut, withDefaultAccess } from "./ingress/guard-filters.ts";
 import type { Policy } from "./ingress/policy.ts";
 import { satisfyFilters } from "./ingress/satisfy.ts";
 import { NO_TIMES } from "./ingress/times.ts";
@@ -100,9 +102,7 @@ export function buildHost(input: ModelInput, settings: ModelSettings, name: stri
 
 /** A route without backend is closed for want of one: there is no guard to get around. */
 function isGuarded({ backend, closed, filters }: Route): boolean {
-  return (
-    (closed !== null && backend !== null) || filters.some(({ kind }) => kind === "access" || kind === "external_auth")
-  );
+  return (closed !== null && backend !== null) || filters.some(keepsOut);
 }
 
 interface Draft {
@@ -160,7 +160,7 @@ function routeOf(draft: Draft, claims: Claims, written: Claim): MadeRoute {
     regex,
   };
   const { certificates } = draft;
-  const free = certificates.policy === null && certificates.closedOf(ingress) === null && policy.upstreamTls === null;
+  const free = certificates.policy === null && certificates.closedOf(ingress) === null && !needsSecret(policy);
   const waiting = alternativesFor(draft.alternatives, written);
   const open =
     ofClass.closed === null &&
@@ -177,7 +177,7 @@ function routeOf(draft: Draft, claims: Claims, written: Claim): MadeRoute {
   const own = makeRoute(draft, claims, claim, {
     slot,
     filters: [
-      ...filtersOf({ policy, settings }, written, parsed),
+      ...filtersOf(claims, settings, written, parsed),
       ...affinityFilters(policy.affinity, ingress.meta, written),
     ],
   });
@@ -189,6 +189,11 @@ function routeOf(draft: Draft, claims: Claims, written: Claim): MadeRoute {
   return made;
 }
 
+// What depends on a Secret is made anew each time.
+function needsSecret({ upstreamTls, basicAuth }: Policy): boolean {
+  return upstreamTls !== null || basicAuth !== null;
+}
+
 function expressionOf(draft: Draft, claim: Claim): ParsedExpression | null {
   if (!draft.regex) return null;
   const parsed = claim.matchType === "Expression" ? parseExpression(claim.path) : null;
@@ -197,11 +202,13 @@ function expressionOf(draft: Draft, claim: Claim): ParsedExpression | null {
 
 /** Guards first, then what ends here, then what changes the path. */
 function filtersOf(
-  { policy, settings }: { readonly policy: Policy; readonly settings: ModelSettings },
+  claims: Claims,
+  settings: ModelSettings,
   claim: Claim | null,
   expression: ParsedExpression | null,
 ): readonly Filter[] {
-  const filters: Filter[] = policy.access === null ? [] : [policy.access];
+  const { policy } = claims;
+  const filters: Filter[] = [...guardFilters(claims)];
   filters.push(...authFilters(policy.externalAuth, claim, settings));
   filters.push(...satisfyFilters(policy.satisfyAny, filters));
   if (policy.redirect !== null) filters.push(policy.redirect);
@@ -230,7 +237,7 @@ function addFallbacks(draft: Draft, routing: readonly Claims[]): RouteKey | null
       const route = makeRoute(draft, claims, claim, {
         slot: "fallback",
         filters: [
-          ...filtersOf({ policy: claims.policy, settings: draft.settings }, null, null),
+          ...filtersOf(claims, draft.settings, null, null),
           ...affinityFilters(claims.policy.affinity, ingress.meta, claim),
         ],
       });
@@ -258,6 +265,7 @@ function makeRoute(draft: Draft, claims: Claims, claim: Claim, { slot, filters }
   const ofClass = classSettingsOf(draft.input, ingress);
   const tls = resolveTls(draft, claims, backend.key, protocol);
   const auth = withAuthHeaders(draft, claims, filters);
+  const users = resolveUsers(draft, claims);
   return {
     key: `${namespace}/${name}/${shortHash(`${draft.name}\n${slot}`)}`,
     ingress: refOf(ingress),
@@ -271,7 +279,8 @@ function makeRoute(draft: Draft, claims: Claims, claim: Claim, { slot, filters }
       draft.certificates.closedOf(ingress) ??
       ofClass.closed ??
       tls.closed ??
-      auth.closed,
+      auth.closed ??
+      users,
     sslRedirect: sslRedirect(draft.settings, policy, ofClass.policy),
     filters: [
       ...withGuard(draft.certificates.guardOf(claims), withDefaultAccess(auth.filters, ofClass.policy)),
@@ -283,23 +292,6 @@ function makeRoute(draft: Draft, claims: Claims, claim: Claim, { slot, filters }
     times: policy.times,
     balance: policy.balance ?? backend.balance,
   };
-}
-
-// A list of the Ingress takes the place of that of its class, each by itself: who denies somebody more has not let
-// everybody else in (ingress-nginx reads the two annotations apart).
-function withDefaultAccess(filters: readonly Filter[], ofClass: Policy | null): readonly Filter[] {
-  const defaults = ofClass?.access ?? null;
-  if (defaults === null) return filters;
-  const own = filters.find((filter) => filter.kind === "access");
-  if (own === undefined) return [defaults, ...filters];
-  const allow = own.allow.length > 0 ? own.allow : defaults.allow;
-  const deny = own.deny.length > 0 ? own.deny : defaults.deny;
-  return filters.map((filter) => (filter === own ? { kind: "access", allow, deny } : filter));
-}
-
-/** The first of all: nobody else learns whether another guard would let him in. */
-function withGuard(guard: Filter | null, filters: readonly Filter[]): readonly Filter[] {
-  return guard === null ? filters : [guard, ...filters];
 }
 
 /** The Ingress's own word, else that of its class, else that of the configuration. */

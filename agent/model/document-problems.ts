@@ -7,6 +7,7 @@ import type { Problem } from "./edge-model.ts";
 const OBJECT_OF: Readonly<Record<string, ObjectKind>> = {
   backend: "Service",
   certificate: "Secret",
+  users: "Secret",
   route: "Ingress",
 };
 

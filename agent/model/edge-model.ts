@@ -11,7 +11,7 @@ import type { ExternalAuth } from "./external-auth.ts";
  * What a change can dirty; each kind has one builder. Joined with "/", which stands in no Kubernetes name.
  * - `host:<name>`: match table, routes and server names of one host ("_" is the host of rules without one)
  * - `backend:<namespace>/<service>`: all backends (one per used port) of a Service
- * - `certificate:<namespace>/<secret>`
+ * - `certificate:<namespace>/<secret>`: all that a Secret gives: its certificate, the users in it
  */
 export type DirtyKey = `host:${string}` | `backend:${string}` | `certificate:${string}`;
 
@@ -19,6 +19,10 @@ export type DirtyKey = `host:${string}` | `backend:${string}` | `certificate:${s
 export type BackendKey = string;
 /** Names one route: `<namespace>/<ingress>/<hash of host, path type and path>`. */
 export type RouteKey = string;
+/** Names the users in a Secret: `<namespace>/<secret>/<layout>`. */
+export type UsersKey = string;
+/** How a Secret holds users: an htpasswd file under `auth`, or a hash under each user's name. */
+export type UsersLayout = "auth-file" | "auth-map";
 /** Names one certificate: `<namespace>/<secret>`. */
 export type CertificateKey = string;
 
@@ -76,6 +80,8 @@ export type Filter =
     }
   /** The requests of a session go to one peer, by a cookie. */
   | ({ readonly kind: "affinity" } & Affinity)
+  /** 401 for whoever is none of these users. */
+  | { readonly kind: "basic_auth"; readonly realm: string; readonly users: UsersKey }
   /** 302 from exactly "/" to this path. */
   | { readonly kind: "app_root"; readonly path: string }
   /** Pages of these origins may read answers; a "*" in one stands for a label, alone for all. */
@@ -252,6 +258,12 @@ export interface Certificate {
   readonly fingerprint: string;
 }
 
+/** Users of a Secret: name → password hash, of a form that the data plane takes. Sorted by name. */
+export interface Users {
+  readonly key: UsersKey;
+  readonly users: ReadonlyMap<string, string>;
+}
+
 export type Severity = "error" | "warning";
 
 /** Something that an object's owner should mend. Names object, field and fix; `code` is stable. */
@@ -301,8 +313,11 @@ export interface ExternalName {
   /** False: nobody has asked for it yet, so that these backends say nothing about what it is. */
   readonly resolved: boolean;
 }
+/** What a Secret gives. */
 export interface BuiltCertificate {
   readonly certificate: Certificate | null;
+  /** One for each layout that routes ask for. */
+  readonly users: readonly Users[];
   readonly problems: readonly Problem[];
 }
 

@@ -1,6 +1,7 @@
 // What the builders read: objects and the indexes over them. The store implements it.
 
 import type { ConfigMap, EndpointSlice, Ingress, IngressClass, Node, Secret, Service } from "../objects/objects.ts";
+import type { UsersLayout } from "./edge-model.ts";
 
 export interface ModelInput {
   /** Ingresses of our classes that name the host in a rule, in `tls` or by defaultBackend ("_"), oldest first. */
@@ -21,6 +22,8 @@ export interface ModelInput {
   /** Hosts whose routes use the Service, or whose `tls` names the Secret; sorted. */
   hostsOfService(key: string): readonly string[];
   hostsOfSecret(key: string): readonly string[];
+  /** How the routes that ask for the users of a Secret want them read; sorted. */
+  usersLayouts(secret: string): readonly UsersLayout[];
   ingressClasses(): readonly IngressClass[];
   ingressClass(name: string): IngressClass | undefined;
   /** All that the Ingresses of our classes and the settings name: what a full build goes over. In no order. */

@@ -6,6 +6,7 @@ import type { Backend, BackendKey, BuiltHost, EdgeModel, Host, MatchType, Route,
 import { expressionMatches } from "./expressions.ts";
 import type { ExternalAuth } from "./external-auth.ts";
 import { isAllowed, isListed, redirectLocation, rewrittenPath } from "./filters.ts";
+import { asksForCredentials } from "./ingress/guard-filters.ts";
 import { ANY_HOST, requestHost, wildcardOf } from "./hosts.ts";
 import { chooseService, type Chosen, type RequestHeaders } from "./split.ts";
 import { decodePath, normaliseRequestPath, otherReadings, strictPath } from "./paths.ts";
@@ -151,8 +152,8 @@ export function decideRequest(
   const auth = route.filters.find((filter) => filter.kind === "external_auth");
   const sentOn = (): Decision | null =>
     redirect === undefined ? null : answer(redirect.code, "redirect", redirectLocation(redirect, request, match));
-  // Credentials are not asked for in the clear.
-  const early = auth === undefined ? sentOn() : null;
+  // What asks for credentials comes before it, and https before that.
+  const early = route.filters.some(asksForCredentials) ? null : sentOn();
   if (early !== null) return early;
   const staysOnHttp = noRedirectPaths.some((prefix) => path.startsWith(prefix));
   if (!request.secure && route.sslRedirect !== "never" && !staysOnHttp) {
@@ -163,9 +164,9 @@ export function decideRequest(
   if (auth !== undefined) {
     const fault = listed ? null : authFault(model, auth, { host, secure: request.secure });
     if (fault !== null) return answer(503, fault);
-    const late = sentOn();
-    if (late !== null) return late;
   }
+  const late = sentOn();
+  if (late !== null) return late;
   const appRoot = route.filters.find((filter) => filter.kind === "app_root");
   if (appRoot !== undefined && path === "/") return answer(302, "app-root", appRoot.path);
   const chosen = chooseService(route, request.headers ?? {}, (key) => (backendOf(model, key)?.peers.length ?? 0) > 0);

@@ -47,6 +47,7 @@ const heldSchema = z.object({
 const KINDS = {
   backend: true,
   certificate: true,
+  users: true,
   route: true,
   host: true,
   server_name: true,

@@ -26,3 +26,18 @@ function sextet(text: string, index: number, shift: number): number {
   const value = ALPHABET.indexOf(text[index] ?? "=");
   return value < 0 ? 0 : value << shift;
 }
+
+/** The text of a string of one character a byte, as UTF-8; a line that is none becomes U+FFFD. */
+export function textOfBytes(bytes: string): string {
+  if (!/[^\0-\x7f]/.test(bytes)) return bytes;
+  const lines = bytes.split("\n").map((line) => {
+    try {
+      return decodeURIComponent(
+        line.replace(/[%\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16).padStart(2, "0")}`),
+      );
+    } catch {
+      return "\ufffd";
+    }
+  });
+  return lines.join("\n");
+}

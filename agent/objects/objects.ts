@@ -211,6 +211,11 @@ export interface Secret {
   readonly authorities: string | null;
   /** What goes with them; null: it cannot be used. Absent: there are no authorities, or an older agent's snapshot. */
   readonly clientTrust?: ClientTrust | null;
+  /**
+   * What a Secret of users may hold: its values as text, "" for those that are too long for it. U+FFFD stands for a
+   * line that is no UTF-8. Absent in other Secrets, and in snapshots of versions that did not read it.
+   */
+  readonly values?: Readonly<Record<string, string>>;
 }
 
 /** Where authorities are those of clients. */

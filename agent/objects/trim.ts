@@ -2,7 +2,7 @@
 // In: any value. Out: an object, all faults of it, or "ignored" for kinds that Headgate does not use.
 // Never throws, and reads only the fields that are used: the rest is not kept.
 
-import { decodeBase64 } from "./base64.ts";
+import { decodeBase64, textOfBytes } from "./base64.ts";
 import type {
   ClientTrust,
   ConfigMap,
@@ -219,6 +219,7 @@ function readSecret(raw: unknown, { meta }: ReadMeta, reading: Reading, options:
     refused: null,
     authorities,
     ...clientTrustOf(secret, authorities, options.readClientTrust ?? null),
+    ...(secret.type === "kubernetes.io/tls" ? {} : { values: valuesOf(secret) }),
   } as const;
   // Nothing is worth a look into a key pair when the object is refused anyway.
   if (reading.faults.length > 0) return { ...trimmed, keyPair: missing("tls.crt") };
@@ -227,6 +228,22 @@ function readSecret(raw: unknown, { meta }: ReadMeta, reading: Reading, options:
   const key = dataOf(secret, "tls.key");
   if (typeof key !== "string") return { ...trimmed, keyPair: key };
   return { ...trimmed, keyPair: options.inspectKeyPair(certificate, key) };
+}
+
+/** The key of an htpasswd file; any other value that is longer than a password hash is none. */
+const USERS_KEY = "auth";
+const HASH_LENGTH_MAX = 512;
+
+function valuesOf({ data, stringData }: SecretData): Readonly<Record<string, string>> {
+  const values: Record<string, string> = {};
+  for (const [key, encoded] of Object.entries(data)) {
+    const short = key === USERS_KEY || encoded.length <= HASH_LENGTH_MAX * 2;
+    values[key] = short ? textOfBytes(decodeBase64(encoded) ?? "") : "";
+  }
+  for (const [key, value] of Object.entries(stringData)) {
+    values[key] = key === USERS_KEY || value.length <= HASH_LENGTH_MAX ? value : "";
+  }
+  return values;
 }
 
 type SecretData = Pick<ReturnType<typeof readSecretFields>, "data" | "stringData">;

@@ -39,9 +39,10 @@ export interface DocumentsPlan {
 const PUT_ORDER = {
   backend: 0,
   certificate: 1,
-  route: 2,
-  host: 3,
-  server_name: 4,
+  users: 2,
+  route: 3,
+  host: 4,
+  server_name: 5,
 } as const satisfies Record<DocumentKind, number>;
 
 /**

@@ -18,7 +18,13 @@ export function isStricter(before: BuiltHost | undefined, after: BuiltHost): boo
   });
 }
 
-const GUARDS: ReadonlySet<string> = new Set(["access", "client_certificate", "external_auth", "satisfy_any"]);
+const GUARDS: ReadonlySet<string> = new Set([
+  "access",
+  "basic_auth",
+  "client_certificate",
+  "external_auth",
+  "satisfy_any",
+]);
 
 /** What keeps requests out, as text: any change of it counts, for no order tells a stricter list from a looser one. */
 function guards({ filters, sslRedirect, upstreamTls }: Route): string {

@@ -3,7 +3,16 @@
 import { shortHash } from "../lib/hash.ts";
 import type { Alternative } from "../model/alternative.ts";
 import { type ExternalAuthValue, externalAuthValue } from "./external-auth-document.ts";
-import type { Backend, Certificate, Filter, Host, Route, RouteBalance, ServerName } from "../model/edge-model.ts";
+import type {
+  Backend,
+  Certificate,
+  Filter,
+  Host,
+  Route,
+  RouteBalance,
+  ServerName,
+  Users,
+} from "../model/edge-model.ts";
 import type { VerifiedProfile } from "./files.ts";
 import type { ProxyTraffic, Traffic } from "./traffic.ts";
 import { type VariantProfile, variantOf } from "./variants.ts";
@@ -11,7 +20,7 @@ import { type VariantProfile, variantOf } from "./variants.ts";
 /** The schema this agent speaks; the data plane says its own in GET /v1/state. */
 export const SCHEMA = 1;
 
-export type DocumentKind = "backend" | "certificate" | "route" | "host" | "server_name";
+export type DocumentKind = "backend" | "certificate" | "users" | "route" | "host" | "server_name";
 
 /** Values are plain JSON. Arrays of peers are flat, so that the picker walks no tables of tables. */
 export interface BackendValue {
@@ -78,7 +87,7 @@ export interface SplitChoiceValue {
 }
 /** What a route does, by document; docs/dataplane-api.md says how. */
 export type FilterValue =
-  | Exclude<Filter, Affinity | Cors | Errors | Split | Transfer | { readonly kind: "external_auth" }>
+  | Exclude<Filter, { kind: "affinity" | "cors" | "errors" | "external_auth" | "split" | "transfer" }>
   | ExternalAuthValue
   | Omit<Errors, "intercept">
   | AffinityValue
@@ -126,7 +135,12 @@ export interface CertificateValue {
   readonly not_after: number;
 }
 
-export type DocumentValue = BackendValue | RouteValue | HostValue | ServerNameValue | CertificateValue;
+export interface UsersValue {
+  /** name → password hash */
+  readonly users: Readonly<Record<string, string>>;
+}
+
+export type DocumentValue = BackendValue | UsersValue | RouteValue | HostValue | ServerNameValue | CertificateValue;
 
 /** A document without its generation: the planner compares these by `text`. */
 export interface RenderedDocument {
@@ -336,6 +350,10 @@ export function renderCertificate(certificate: Certificate): RenderedDocument {
     not_after: Math.floor(certificate.notAfter / 1000),
   };
   return rendered("certificate", certificate.key, value);
+}
+
+export function renderUsers({ key, users }: Users): RenderedDocument {
+  return rendered("users", key, { users: Object.fromEntries(users) });
 }
 
 function rendered(kind: DocumentKind, key: string, value: DocumentValue): RenderedDocument {

@@ -27,6 +27,7 @@ export interface HttpTraffic extends HttpsRedirects {
   readonly addHeaders: readonly HeaderSetting[];
   /** Of backends' answers. */
   readonly hideHeaders: readonly string[];
+  readonly limitMemoryMb: number;
   /** The value of Strict-Transport-Security; null: none is sent. */
   readonly hsts: string | null;
   /** null: off. */

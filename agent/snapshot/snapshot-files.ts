@@ -55,7 +55,7 @@ const headerSchema = z.object({
 });
 
 const documentSchema = z.object({
-  kind: z.enum(["backend", "certificate", "route", "host", "server_name"]),
+  kind: z.enum(["backend", "certificate", "users", "route", "host", "server_name"]),
   key: z.string(),
   generation: z.number(),
   value: z.unknown(),

@@ -1,7 +1,7 @@
 // Which Ingresses name which host, Service and Secret. What a change of one object dirties is read from here.
 // Every operation costs as much as the Ingress is large.
 
-import type { DirtyKey } from "../model/edge-model.ts";
+import type { DirtyKey, UsersLayout } from "../model/edge-model.ts";
 import { type Claims, claimsOf, sortPorts } from "../model/ingress/claims.ts";
 import { urlServiceKey } from "../model/url-backends.ts";
 import type { Ingress } from "../objects/objects.ts";
@@ -103,6 +103,14 @@ export class IngressIndex {
     return hosts;
   }
 
+  usersLayouts(secret: string): ReadonlySet<UsersLayout> {
+    const layouts = new Set<UsersLayout>();
+    for (const { policy } of this.#bySecret.get(secret)?.values() ?? []) {
+      if (policy.basicAuth?.secret === secret) layouts.add(policy.basicAuth.layout);
+    }
+    return layouts;
+  }
+
   /** Services in use of any namespace that have this name: "<namespace>/<name>". */
   servicesNamed(name: string): readonly string[] {
     return this.#namespaces.of(name).map((namespace) => `${namespace}/${name}`);
@@ -147,9 +155,17 @@ export class IngressIndex {
       if (!same) this.#dirty(`backend:${service}`);
     }
     for (const secret of union(old?.secrets.keys(), now?.secrets.keys())) {
-      if (!isSameList(old?.secrets.get(secret), now?.secrets.get(secret))) this.#dirty(`certificate:${secret}`);
+      const same =
+        isSameList(old?.secrets.get(secret), now?.secrets.get(secret)) &&
+        layoutOf(old, secret) === layoutOf(now, secret);
+      if (!same) this.#dirty(`certificate:${secret}`);
     }
   }
+}
+
+function layoutOf(claims: Claims | null, secret: string): UsersLayout | null {
+  const wish = claims?.policy.basicAuth ?? null;
+  return wish?.secret === secret ? wish.layout : null;
 }
 
 function add(users: Users, key: string, ingress: string, claims: Claims): void {

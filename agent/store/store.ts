@@ -2,7 +2,7 @@
 // In: changes, in order. Out: dirty keys, and the objects as the builders ask for them. It builds nothing itself.
 // What a change costs depends on the change, never on the number of objects.
 
-import type { DirtyKey } from "../model/edge-model.ts";
+import type { DirtyKey, UsersLayout } from "../model/edge-model.ts";
 import { ANY_HOST } from "../model/hosts.ts";
 import { modeInEffect } from "../model/endpoints-mode.ts";
 import { claimsOf, sortPorts } from "../model/ingress/claims.ts";
@@ -196,6 +196,9 @@ export class Store implements ModelInput {
 
   hostsOfSecret(key: string): readonly string[] {
     return [...this.#index.hostsOfSecret(key)].sort();
+  }
+  usersLayouts(secret: string): readonly UsersLayout[] {
+    return [...this.#index.usersLayouts(secret)].sort();
   }
 
   ingressClass(name: string): IngressClass | undefined {

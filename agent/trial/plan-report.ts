@@ -139,6 +139,7 @@ function append<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
 const MADE_OF: Readonly<Record<string, readonly ObjectKind[]>> = {
   backend: ["Service", "EndpointSlice", "Endpoints", "Node"],
   certificate: ["Secret"],
+  users: ["Secret"],
   route: ["Ingress"],
   host: ["Ingress"],
   server_name: ["Ingress", "Secret"],

@@ -178,21 +178,35 @@ local function delete_document(kind, key)
     end)
 end
 
+-- What comes back of documents that hold secrets.
+local shown = {
+    certificate = function(value)
+        return {
+            fingerprint = value.fingerprint, names = value.names, not_after = value.not_after,
+        }
+    end,
+    users = function(value)
+        local count = 0
+        for _ in pairs(value.users) do
+            count = count + 1
+        end
+        return { count = count }
+    end,
+}
+
 local function get_document(kind, key)
     local text = store.text(kind, key)
     if not text then
         return fail(404, "not-found", "no " .. kind .. " " .. key)
     end
-    if kind ~= "certificate" then
+    local show = shown[kind]
+    if not show then
         return send(200, text)
     end
     local line = store.decode(text)
-    local value = line.value
     return send(200, encode({
         kind = kind, key = key, generation = line.generation, schema = line.schema,
-        value = {
-            fingerprint = value.fingerprint, names = value.names, not_after = value.not_after,
-        },
+        value = show(line.value),
     }))
 end
 

@@ -1,6 +1,7 @@
 --- Documents as a request wants them: what can be done once per change is done here.
 
 local affinity = require("headgate.filters.affinity")
+local basic_auth = require("headgate.filters.basic_auth")
 local filters = require("headgate.filters")
 local regex = require("headgate.regex")
 local retry_budget = require("headgate.retry_budget")
@@ -230,6 +231,9 @@ function _M.server_name(value)
         second = value.second,
     }
 end
+
+--- Users and their password hashes.
+_M.users = basic_auth.new_users
 
 --- A certificate: parsed at its first handshake, for most workers never see most of them.
 ---@param value table

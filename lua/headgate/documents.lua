@@ -2,6 +2,7 @@
 -- A field that is not known is refused and not skipped: it may be a guard of a newer agent.
 -- lua/schema/document.schema.json says the same to the agent; test/lua/documents holds both to it.
 
+local basic_auth = require("headgate.filters.basic_auth")
 local checks = require("headgate.checks")
 local filters = require("headgate.filters")
 local limits = require("headgate.limits")
@@ -108,6 +109,7 @@ local kinds = {
         names = list(word, limits.certificate_names_max),
         not_after = integer(0, limits.generation_max),
     }),
+    users = basic_auth.check_users,
 }
 
 local listener_name = "^[a-z0-9-]+/([^/]+)$"
@@ -131,12 +133,13 @@ local keys = {
     backend = matches(three_parts),
     route = matches(three_parts),
     certificate = matches(two_parts),
+    users = matches(three_parts),
     host = host_key,
     server_name = host_key,
 }
 
 --- Names of the kinds of documents, in the order in which they must arrive.
-_M.KINDS = { "backend", "certificate", "route", "host", "server_name" }
+_M.KINDS = { "backend", "certificate", "users", "route", "host", "server_name" }
 
 --- Whether a key can be one of its kind.
 ---@param kind string

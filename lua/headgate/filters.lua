@@ -5,6 +5,7 @@ local access = require("headgate.filters.access")
 local affinity = require("headgate.filters.affinity")
 local app_root = require("headgate.filters.app_root")
 local balance = require("headgate.filters.balance")
+local basic_auth = require("headgate.filters.basic_auth")
 local checks = require("headgate.checks")
 local client_certificate = require("headgate.filters.client_certificate")
 local cors = require("headgate.filters.cors")
@@ -28,6 +29,7 @@ local check_list = checks.list(checks.by_kind({
     affinity = affinity.check,
     app_root = app_root.check,
     balance = balance.check,
+    basic_auth = basic_auth.check,
     body_limit = checks.object({
         kind = checks.one_of("body_limit"),
         bytes = checks.integer(1, limits.body_bytes_limit_max),
@@ -71,6 +73,7 @@ local place = {
     rewrite = "rewrite", satisfy_any = "satisfy", split = "split", strip = "rewrite",
     upstream_host = "upstream_host", upstream_tls_name = "tls_name",
     body_limit = "body_limit", variant = "variant",
+    basic_auth = "basic_auth",
     cookie_domain = "cookie_domain", cookie_path = "cookie_path", location = "location",
 }
 
@@ -138,6 +141,8 @@ function _M.compile(list, regex)
         elseif value.kind == "client_certificate" then
             filters.client_certificate = client_certificate.new(value, regex)
             guards.add(filters, value.kind, filters.client_certificate)
+        elseif value.kind == "basic_auth" then
+            guards.add(filters, value.kind, basic_auth.new(value))
         elseif value.kind == "cors" then
             filters.cors = cors.new(value)
         elseif value.kind == "errors" then

@@ -5,14 +5,13 @@
 -- clear.
 
 local concat, insert = table.concat, table.insert
-local ipairs, pcall, tostring = ipairs, pcall, tostring
+local ipairs, pairs, pcall, tostring = ipairs, pairs, pcall, tostring
 
 local _M = {}
 
 -- Kind of filter → its place.
 local PLACES = {
-    client_certificate = 0, access = 1, connection_limit = 2, request_limit = 3,
-    basic_auth = 4, external_auth = 5,
+    client_certificate = 0, access = 1, limit = 2, basic_auth = 3, external_auth = 4,
 }
 local FIRST_THAT_ASKS = PLACES.basic_auth
 
@@ -50,11 +49,31 @@ function _M.add(filters, kind, guard)
     insert(list, at, guard)
 end
 
+-- Refusals of this worker since the last flush, under their keys.
+local refused = {}
+
+local function count(guard, status)
+    local key = "refused " .. guard.kind .. " " .. status
+    refused[key] = (refused[key] or 0) + 1
+end
+
+--- Hands over how many requests were kept out, and forgets it.
+---@param add fun(key: string, amount: integer)
+function _M.flush(add)
+    for key, amount in pairs(refused) do
+        add(key, amount)
+        refused[key] = nil
+    end
+end
+
 local function run(list, request)
     for i = 1, #list do
         local guard = list[i]
         local status, reason, headers = guard.judge(guard, request)
         if status then
+            if not request.as then
+                count(guard, status)
+            end
             return status, reason, headers
         end
     end

@@ -41,6 +41,10 @@ local _M = {
     header_name_bytes_max = 128,
     header_value_bytes_max = 4096,
     header_parts_max = 32,
+    realm_bytes_max = 256,
+    users_max = 50000,
+    user_bytes_max = 255,
+    password_hash_bytes_max = 512,
     hash_bound_max = 10000,
     backend_peers_max = 10000,
     weight_max = 100,
@@ -98,6 +102,16 @@ local _M = {
     auth_cache_seconds_max = 86400,
     auth_cache_key_bytes_max = 4096,
     auth_cache_entry_bytes_max = 8192,
+    authorization_bytes_max = 2048,
+
+    -- Passwords: how long and how many of them a worker remembers; which share of its time the
+    -- check of others may take, and which the wrong ones of one client, after so much at once.
+    passwords_kept_s = 60,
+    passwords_kept_max = 5000,
+    worker_passwords_share = 0.5,
+    worker_passwords_s = 2,
+    client_passwords_share = 0.1,
+    client_passwords_s = 1,
 }
 
 return _M

@@ -2,7 +2,9 @@
 
 local access_names = require("headgate.access_names")
 local balance = require("headgate.balance")
+local clients = require("headgate.clients")
 local contexts = require("headgate.contexts")
+local guards = require("headgate.guards")
 local health = require("headgate.health")
 local hits = require("headgate.hits")
 local labels = require("headgate.metric_labels")
@@ -73,6 +75,11 @@ function _M.flush(all)
     service_series.flush(add, all)
     health.flush(add)
     outcomes.flush(add)
+    if clients.evictions > 0 then
+        add("evictions", clients.evictions)
+        clients.evictions = 0
+    end
+    guards.flush(add)
 end
 
 --- Forgets series that no decoded route has.
@@ -99,6 +106,7 @@ end
 --- Makes the counters that must never be missing.
 function _M.prepare()
     dict:safe_add("dropped", 0)
+    dict:safe_add("evictions", 0)
 end
 
 --- Deletes what is counted of Ingresses and Services that are gone. Twice after each deletion of a
@@ -144,7 +152,7 @@ local function histogram(out)
 end
 
 local function by_route(out, keys)
-    local requests, seconds, pushes, asked = {}, {}, {}, {}
+    local requests, seconds, pushes, asked, refused = {}, {}, {}, {}, {}
     for _, key in ipairs(keys) do
         local value = dict:get(key) or 0
         local class, rest = match(key, "^requests (%d) (.*)$")
@@ -163,6 +171,12 @@ local function by_route(out, keys)
                 rest, labels.number(value))
         end
         asked[#asked + 1] = outcomes.line(key, value)
+        local guard, status = match(key, "^refused (%S+) (%d+)$")
+        if guard then
+            refused[#refused + 1] = format(
+                'headgate_refused_requests_total{guard="%s",status="%s"} %s',
+                guard, status, labels.number(value))
+        end
     end
     local function block(name, help, lines)
         out[#out + 1] = "# HELP " .. name .. " " .. help
@@ -175,6 +189,7 @@ local function by_route(out, keys)
     block("headgate_request_seconds_total", "Time these requests took.", seconds)
     block("headgate_pushed_documents_total", "Lines of pushes by result.", pushes)
     block("headgate_external_auth_total", "Requests by what a service said of them.", asked)
+    block("headgate_refused_requests_total", "Requests that a guard kept out.", refused)
 end
 
 local function by_backend(out, keys)
@@ -222,7 +237,7 @@ function _M.text()
     end
     out[#out + 1] = "# HELP headgate_shared_memory_bytes Size of a shared dict, and what is free."
     out[#out + 1] = "# TYPE headgate_shared_memory_bytes gauge"
-    for _, name in ipairs({ "documents", "versions", "metrics", "health", "load" }) do
+    for _, name in ipairs({ "documents", "versions", "metrics", "health", "load", "limits" }) do
         local shared = ngx.shared["headgate_" .. name]
         if shared then
             memory_of(out, name, shared)
@@ -231,6 +246,10 @@ function _M.text()
     out[#out + 1] = "# HELP headgate_metrics_dropped_total Counts lost for want of memory."
     out[#out + 1] = "# TYPE headgate_metrics_dropped_total counter"
     out[#out + 1] = format("headgate_metrics_dropped_total %d", dict:get("dropped") or 0)
+    out[#out + 1] = "# HELP headgate_limit_evictions_total Counts of clients that went before their"
+        .. " time, for want of memory."
+    out[#out + 1] = "# TYPE headgate_limit_evictions_total counter"
+    out[#out + 1] = format("headgate_limit_evictions_total %d", dict:get("evictions") or 0)
     return table.concat(out, "\n") .. "\n"
 end
 

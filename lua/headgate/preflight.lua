@@ -30,4 +30,10 @@ function _M.share(ctx, rules)
     end
 end
 
+--- Lets the page read an answer of this machine, after `share`.
+---@param ctx table of the request
+function _M.mark(ctx)
+    cors.mark(ctx.cors, ctx.origin, ngx.header)
+end
+
 return _M

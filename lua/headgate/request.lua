@@ -218,6 +218,10 @@ function _M.decide(name, path, uri, as)
         return nil, https.redirect_code, https.location(name, uri), route
     end
     if asking then
+        -- A browser asks without credentials whether it may ask with them.
+        if filters.cors and not as and preflight.share(ngx.ctx, filters.cors) then
+            return nil, 204, "a preflight", route
+        end
         status, reason, headers = guards.judge(asking, request)
         if status then
             return nil, status, reason, route, headers
@@ -288,6 +292,9 @@ local function handle(ctx)
             for header, value in pairs(headers) do
                 ngx.header[header] = value
             end
+        end
+        if ctx.origin then
+            preflight.mark(ctx)
         end
         return sent, backend
     end

@@ -37,11 +37,12 @@ end
 -- Hosts and server names are looked up by what a client says, without their listener set.
 _M.backend = kind("backend", "backend:")
 _M.certificate = kind("certificate", "certificate:")
+_M.users = kind("users", "users:")
 _M.route = kind("route", "route:")
 _M.host = kind("host", "host:ingress/")
 _M.server_name = kind("server_name", "server_name:ingress/")
 
-local all = { _M.backend, _M.certificate, _M.route, _M.host, _M.server_name }
+local all = { _M.backend, _M.certificate, _M.users, _M.route, _M.host, _M.server_name }
 
 local function text_key(version_key, generation)
     return version_key .. "@" .. format("%d", generation)
@@ -111,7 +112,6 @@ end
 ---@param of headgate.kind
 ---@param id string
 ---@param changes integer?
----@return table? entry
 function _M.get_at(of, id, changes)
     local entry = of.cache[id]
     if entry then
@@ -377,8 +377,8 @@ function _M.is_known()
     return versions:get("#generation") ~= nil
 end
 
---- The mark of this shared memory; new memory has none until it is given one.
----@param fresh string? the mark to give
+--- The mark of this shared memory; new memory has none until it is given one (`fresh`).
+---@param fresh string?
 ---@return string? epoch
 function _M.epoch(fresh)
     if fresh then

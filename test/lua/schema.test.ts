@@ -14,6 +14,7 @@ import {
   renderHost,
   renderRoute,
   renderServerName,
+  renderUsers,
 } from "../../agent/render/documents.ts";
 import { NO_TIMES } from "../../agent/model/ingress/times.ts";
 
@@ -62,7 +63,7 @@ describe("document schema", () => {
       backend: "shop/web/80",
       closed: { reason: "auth-url is not served" },
       sslRedirect: "certificate",
-      filters: [],
+      filters: [{ kind: "basic_auth", realm: "Shop", users: "shop/users/auth-file" }],
       protocol: "http",
       upstreamTls: null,
       times: NO_TIMES,
@@ -77,6 +78,7 @@ describe("document schema", () => {
       fallback: null,
       strictPaths: true,
     }),
+    renderUsers({ key: "shop/users/auth-file", users: new Map([["ann", "{PLAIN}secret"]]) }),
     renderServerName({ name: "_", certificate: null }),
     renderCertificate({
       key: "shop/tls",

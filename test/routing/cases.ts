@@ -1,10 +1,11 @@
 // The routing cases: Ingresses in, and for each request the route and status out. The model's matcher, the Lua router
 // and a real nginx are held to the same files.
 //
-// A file has one case a document: {name, settings?, ingresses, requests}. An Ingress is a manifest without apiVersion
-// and kind; its `metadata.namespace` is "shop" unless it says another. Every Service that is named has one endpoint,
-// but the Service "missing", which does not exist. Of Secrets there are shop/clients and other/clients, with authorities
-// for certificates of clients.
+// A file has one case a document: {name, settings?, secrets?, ingresses, requests}. An Ingress is a manifest without
+// apiVersion and kind; its `metadata.namespace` is "shop" unless it says another, and so are Secrets. Every Service that
+// is named has one endpoint, but the Service "missing", which does not exist. "user:password@" in a URL is what the
+// client says of itself; the model takes it for right. Besides there are the Secrets
+// shop/clients and other/clients, with authorities for certificates of clients.
 // `expect.ingress` is "<namespace>/<name>", or null where no Ingress takes the request; `expect.path` is the path of
 // the rule that does (only where it matters); `expect.status` 200 means: sent to the backend.
 
@@ -47,15 +48,22 @@ export interface RoutingCase {
   readonly file: string;
   readonly name: string;
   readonly settings: ModelSettings;
+  readonly secrets: readonly KubernetesObject[];
   readonly ingresses: readonly Ingress[];
   readonly requests: readonly RoutingRequest[];
 }
 
 /** A URL taken apart without anybody normalising it: what stands in the file is what is sent. */
-export function requestOf(url: string): { readonly secure: boolean; readonly host: string; readonly target: string } {
-  const match = /^(https?):\/\/([^/]*)(\/.*)?$/s.exec(url);
+export function requestOf(url: string): {
+  readonly secure: boolean;
+  readonly host: string;
+  readonly target: string;
+  /** "user:password", or null. */
+  readonly user: string | null;
+} {
+  const match = /^(https?):\/\/(?:([^/@]*)@)?([^/]*)(\/.*)?$/s.exec(url);
   if (match === null) throw new Error(`${url} is no http or https URL`);
-  return { secure: match[1] === "https", host: match[2] ?? "", target: match[3] ?? "/" };
+  return { secure: match[1] === "https", host: match[3] ?? "", target: match[4] ?? "/", user: match[2] ?? null };
 }
 
 const SETTINGS: ModelSettings = {
@@ -106,6 +114,7 @@ export function restrictingCase(): RoutingCase {
     file: "table",
     name: "each annotation that restricts and is not served closes its route",
     settings: SETTINGS,
+    secrets: [],
     ingresses: keys.map((key, index) => {
       const raw = {
         metadata: { name: `i${index}`, annotations: { [key]: "some value" } },
@@ -125,9 +134,12 @@ export function buildModel(routingCase: RoutingCase, endpoint: { address: string
   const { settings } = routingCase;
   const store = new Store({ settings, requiredKinds: [], onDirty: () => undefined, onWantedSecrets: () => undefined });
   store.apply(
-    [...routingCase.ingresses, ...servicesOf(routingCase, endpoint), ...["shop", "other"].map(authority)].map(
-      (object) => ({ kind: "put", object }),
-    ),
+    [
+      ...routingCase.secrets,
+      ...routingCase.ingresses,
+      ...servicesOf(routingCase, endpoint),
+      ...["shop", "other"].map(authority),
+    ].map((object) => ({ kind: "put", object })),
   );
   const hosts = new Map<string, BuiltHost>();
   const backends = new Map<string, BuiltBackends>();
@@ -142,9 +154,10 @@ export function buildModel(routingCase: RoutingCase, endpoint: { address: string
 }
 
 function readCase(raw: unknown, file: string, index: number): RoutingCase {
-  const { name, ingresses, requests, settings } = raw as {
+  const { name, secrets, ingresses, requests, settings } = raw as {
     // our own files; readIngress and the tests complain about what is wrong in them
     name: string;
+    secrets?: { metadata: object }[];
     ingresses: { metadata: object }[];
     requests: RoutingRequest[];
     settings?: Partial<ModelSettings>;
@@ -156,24 +169,36 @@ function readCase(raw: unknown, file: string, index: number): RoutingCase {
     file,
     name,
     settings: { ...SETTINGS, ...settings },
+    secrets: (secrets ?? []).map((secret, at) => readObject(secret, CORE_SECRET, { where: `${file}: ${name}`, at })),
     ingresses: ingresses.map((ingress, at) => readIngress(ingress, `${file}: ${name}: ingress ${at + 1}`, at)),
     requests,
   };
 }
 
+const CORE_SECRET = { apiVersion: "v1", kind: "Secret" } as const;
+const V1_INGRESS = { apiVersion: "networking.k8s.io/v1", kind: "Ingress" } as const;
+
 function readIngress(raw: { metadata: object }, where: string, index: number): Ingress {
+  const object = readObject(raw, V1_INGRESS, { where, at: index });
+  if (object.kind !== "Ingress") throw new Error(`${where}: no Ingress`);
+  return object;
+}
+
+function readObject(
+  raw: { metadata: object },
+  kind: typeof CORE_SECRET | typeof V1_INGRESS,
+  { where, at }: { readonly where: string; readonly at: number },
+): KubernetesObject {
   const metadata = { namespace: "shop", ...raw.metadata };
   const trimmed = trimObject(
-    { apiVersion: "networking.k8s.io/v1", kind: "Ingress", ...raw, metadata },
+    { ...kind, ...raw, metadata },
     {
       strict: true,
-      position: { file: "case.yaml", index, line: 1 },
+      position: { file: "case.yaml", index: at, line: 1 },
       inspectKeyPair: () => ({ kind: "bad", field: "", message: "", fix: "" }),
     },
   );
-  if (trimmed.kind !== "object" || trimmed.object.kind !== "Ingress") {
-    throw new Error(`${where}: ${JSON.stringify(trimmed)}`);
-  }
+  if (trimmed.kind !== "object") throw new Error(`${where}: ${JSON.stringify(trimmed)}`);
   return trimmed.object;
 }
 

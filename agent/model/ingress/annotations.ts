@@ -57,6 +57,10 @@ const SERVED: Readonly<Record<string, AnnotationEffect>> = {
   "auth-tls-secret": "restricting",
   "auth-tls-verify-client": "restricting",
   "auth-tls-verify-depth": "restricting",
+  "auth-realm": "restricting",
+  "auth-secret": "restricting",
+  "auth-secret-type": "restricting",
+  "auth-type": "restricting",
   "cors-allow-credentials": "plain",
   "cors-allow-headers": "plain",
   "cors-allow-methods": "plain",
@@ -134,11 +138,7 @@ const FALSE = ["false"] as const;
 const BLANK = [""] as const;
 
 const RESTRICTING: Readonly<Record<string, readonly string[]>> = {
-  "auth-realm": [],
-  "auth-secret": [],
-  "auth-secret-type": [],
   "auth-snippet": BLANK,
-  "auth-type": [],
   "configuration-snippet": BLANK,
   // "false" opts out of an authentication that only a ConfigMap can ask for, "true" relies on it.
   "enable-global-auth": FALSE,

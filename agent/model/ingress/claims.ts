@@ -180,12 +180,13 @@ function readClaims(ingress: Ingress): Claims {
 }
 
 function secretsOf({ ingress, policy }: Draft, tlsSecrets: readonly TlsClaim[]): readonly string[] {
-  const { upstreamTls, clientCertificates } = policy;
+  const { upstreamTls, clientCertificates, basicAuth } = policy;
   const authorities = upstreamTls?.verify === true ? upstreamTls.secret : null;
   return [
     ...tlsSecrets.flatMap(({ secret }) => secret ?? []),
     ...(authorities === null ? [] : [`${ingress.meta.namespace}/${authorities}`]),
     ...(clientCertificates === null || clientCertificates === "closed" ? [] : [clientCertificates.secret]),
+    ...(basicAuth === null ? [] : [basicAuth.secret]),
   ];
 }
 

@@ -7,6 +7,7 @@ import { type ConfigMap, type Ingress, type IngressClass } from "../../objects/o
 import type { Closed, Problem } from "../edge-model.ts";
 import type { ModelInput, ModelSettings } from "../input.ts";
 import { problemOf } from "../problems.ts";
+import { ANNOTATIONS } from "./annotations.ts";
 import { classNameOf, isOurClass } from "./class.ts";
 import { type AnnotationRemark, readGuards } from "./guards.ts";
 import { type Policy, readPolicy } from "./policy.ts";
@@ -107,7 +108,7 @@ function readData({ data, meta }: ConfigMap): ReadConfigMap {
     // As in ingress-nginx, where an empty value is none.
     if (value.trim() === "") continue;
     if (SERVED.has(key)) served[`${PREFIX}${key}`] = value;
-    else if (RESTRICTING.has(key)) closing.push(unserved(key));
+    else if (RESTRICTING.has(key) || ANNOTATIONS.get(key)?.effect === "restricting") closing.push(unserved(key));
     else if (HARMLESS.has(key) || readGuards({ [`${PREFIX}${key}`]: value }).closing.length === 0)
       warnings.push(ofEdge(key));
     else closing.push(unserved(key));

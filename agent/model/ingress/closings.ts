@@ -4,6 +4,7 @@ import type { Ingress } from "../../objects/objects.ts";
 import { refOf, refText } from "../../objects/objects.ts";
 import type { Closed } from "../edge-model.ts";
 import type { Claims } from "./claims.ts";
+import { guardFilters, keepsOut } from "./guard-filters.ts";
 
 /** Why the routes of an Ingress are closed on this host, or null. */
 export type Closings = (ingress: Ingress) => Closed | null;
@@ -29,7 +30,7 @@ export function closeRoutes(host: string, routing: readonly Claims[]): Closings 
       byNamespace.set(namespace, `the whole host is guarded by ${who}: ${reason}`);
     } else if (
       claims.unread.has(host) &&
-      (reason !== null || claims.policy.access !== null || claims.policy.externalAuth !== null)
+      (reason !== null || claims.policy.externalAuth !== null || guardFilters(claims).some(keepsOut))
     ) {
       byNamespace.set(namespace, `${who} guards paths of this host by a regular expression that cannot be read`);
     }

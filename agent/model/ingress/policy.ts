@@ -13,6 +13,7 @@ import { type Draft, draftOf, type Entry, first, readFlag, shown } from "./annot
 import { type ClientCertificateWish, readClientCertificates } from "./client-certificates.ts";
 import { type AffinityWish, readAffinity } from "./affinity.ts";
 import { readBalance } from "./balance.ts";
+import { type BasicAuth, readBasicAuth } from "./basic-auth.ts";
 import { readCanary } from "./canary.ts";
 import { readCors } from "./cors.ts";
 import { type AuthWish, readExternalAuth } from "./external-auth.ts";
@@ -72,6 +73,7 @@ export interface Policy {
   readonly externalAuth: AuthWish | null;
   /** Of address lists and what asks for credentials, one is enough. */
   readonly satisfyAny: boolean;
+  readonly basicAuth: BasicAuth | null;
   readonly times: RouteTimes;
   /** null: as the configuration has it. */
   readonly balance: RouteBalance | null;
@@ -117,6 +119,7 @@ export function readPolicy(annotations: Readonly<Record<string, string>>, namesp
     access: readAccess(draft),
     externalAuth: readExternalAuth(draft, namespace),
     satisfyAny: readSatisfy(draft),
+    basicAuth: readBasicAuth(draft, namespace),
     times: readTimes(draft),
     balance: readBalance(draft),
     affinity: readAffinity(draft),

@@ -12,6 +12,7 @@ import {
   renderHost,
   renderRoute,
   renderServerName,
+  renderUsers,
 } from "../../../agent/render/documents.ts";
 import { buildModel, loadRoutingCases, requestOf, restrictingCase } from "../../routing/cases.ts";
 import { Backend, raw, rawSecure, statusOf } from "../support/backend.ts";
@@ -34,6 +35,7 @@ function documentsOf({ hosts, backends, certificates }: EdgeModel): readonly Ren
     ...[...certificates.values()].flatMap(({ certificate }) =>
       certificate === null ? [] : [renderCertificate(certificate)],
     ),
+    ...[...certificates.values()].flatMap(({ users }) => users.map(renderUsers)),
     ...built.flatMap(({ routes }) => routes.map((route) => renderRoute(route))),
     ...built.flatMap(({ host }) => (host === null ? [] : [renderHost(host)])),
     ...built.flatMap(({ serverName }) => (serverName === null ? [] : [renderServerName(serverName)])),
@@ -77,8 +79,9 @@ describe("routing cases, by nginx", () => {
       await push(documents, false);
       try {
         for (const { url, expect, headers = {} } of routingCase.requests) {
-          const { secure, host, target } = requestOf(url);
+          const { secure, host, target, user } = requestOf(url);
           const more = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+          if (user !== null) more.push(`Authorization: Basic ${Buffer.from(user).toString("base64")}`);
           const text = [`GET ${target} HTTP/1.1`, `Host: ${host}`, "Connection: close", ...more, "", ""].join("\r\n");
           const answer = secure ? await rawSecure(nginx.https, host, text) : await raw(nginx.http, text);
           assert.equal(statusOf(answer), expect.status, url);

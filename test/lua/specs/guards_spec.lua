@@ -24,19 +24,19 @@ describe("guards", function()
     it("are judged in one order, those that ask for credentials apart", function()
         local said, held = {}, {}
         for _, kind in ipairs({
-            "external_auth", "request_limit", "basic_auth", "connection_limit", "access",
+            "external_auth", "basic_auth", "limit", "access",
         }) do
             guards.add(held, kind, spy(said, kind))
         end
         assert.is_nil((guards.judge(held.guards, {})))
-        assert.same({ "access", "connection_limit", "request_limit" }, said)
+        assert.same({ "access", "limit" }, said)
         assert.is_nil((guards.judge(held.asking, {})))
-        assert.same({ "basic_auth", "external_auth" }, { said[4], said[5] })
+        assert.same({ "basic_auth", "external_auth" }, { said[3], said[4] })
     end)
 
     it("end with the first that refuses", function()
         local said, held = {}, {}
-        guards.add(held, "request_limit", spy(said, "limit", 503))
+        guards.add(held, "limit", spy(said, "limit", 503))
         guards.add(held, "access", spy(said, "access", 403))
         local status, reason, headers = guards.judge(held.guards, {})
         assert.equal(403, status)

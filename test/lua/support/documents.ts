@@ -74,6 +74,10 @@ export class Lines {
     return { kind: "certificate", key, generation: this.next(), value };
   }
 
+  users(key: string, users: Readonly<Record<string, string>>): Line {
+    return { kind: "users", key, generation: this.next(), value: { users } };
+  }
+
   delete(kind: Line["kind"], key: string): Line {
     return { kind, key, generation: this.next(), value: null };
   }

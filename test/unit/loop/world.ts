@@ -49,7 +49,7 @@ export async function world(t: TestContext, assumed: readonly AppliedDocument[] 
     builder: new EdgeBuilder({
       host: (name) => builtHost(name, edge.get(name)),
       backends: (service) => builtBackends(service, edge.get(service.split("/")[1] ?? "")?.peers),
-      certificate: () => ({ certificate: null, problems: [] }),
+      certificate: () => ({ certificate: null, users: [], problems: [] }),
     }),
     takeDirty: () => {
       const taken = dirty;

@@ -181,7 +181,7 @@ describe("certificates", () => {
   });
 
   test("that nobody uses, that are missing or bad are none", () => {
-    const none = { certificate: null, problems: [] };
+    const none = { certificate: null, users: [], problems: [] };
     const unused = storeOf([secret("shop/cert", goodKeyPair([]))]);
     assert.deepEqual(buildCertificate(unused, SETTINGS, "shop/cert", now), none);
     assert.deepEqual(buildCertificate(storeOf([user]), SETTINGS, "shop/cert", now), none);

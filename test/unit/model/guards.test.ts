@@ -95,11 +95,11 @@ describe("guards", () => {
 
   test("a value that plainly asks for nothing leaves it open, a doubtful one does not", () => {
     assert.ok(!closes(`${PREFIX}/enable-modsecurity`, "false"));
-    assert.ok(!closes(`${PREFIX}/limit-rps`, " 0 "));
+    assert.ok(!closes(`${PREFIX}/global-rate-limit`, " 0 "));
     assert.ok(!closes(`${PREFIX}/server-snippet`, "  \n"));
     assert.ok(closes(`${PREFIX}/enable-modsecurity`, "no"));
-    assert.ok(closes(`${PREFIX}/limit-rps`, ""));
-    assert.ok(closes(`${PREFIX}/auth-type`, "none"));
+    assert.ok(closes(`${PREFIX}/global-rate-limit`, ""));
+    assert.ok(closes(`${PREFIX}/auth-snippet`, "none"));
     assert.ok(closes(`${PREFIX}/limit-rsp`, "0"), "of a misspelt one nobody knows what the value means");
   });
 

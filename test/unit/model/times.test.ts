@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { buildHost } from "../../../agent/model/build-host.ts";
-import { renderRoute, type RouteValue } from "../../../agent/render/documents.ts";
+import { renderRoute, type RouteValue, USUAL_ROUTE_DEFAULTS } from "../../../agent/render/documents.ts";
 import { ingress, path, rule, service, SETTINGS, storeOf } from "./objects.ts";
 
 const DEFAULTS = {
@@ -22,7 +22,7 @@ function made(annotations: Readonly<Record<string, string>>): {
   const { routes, problems } = buildHost(store, SETTINGS, "a.example");
   const [route] = routes;
   assert.ok(route !== undefined && route.closed === null);
-  const value = JSON.parse(renderRoute(route, { ...DEFAULTS, loadBalance: "round_robin" }).text) as RouteValue; // our own text
+  const value = JSON.parse(renderRoute(route, { ...USUAL_ROUTE_DEFAULTS, ...DEFAULTS }).text) as RouteValue; // our own text
   const about = problems.filter(({ code }) => code === "annotation-invalid" || code === "annotation-unsupported");
   return {
     times: { timeouts: value.timeouts, retry: value.retry },
