@@ -115,6 +115,11 @@ function guardStep(filter: Filter): ExplainStep | null {
   if (filter.kind === "access") {
     return { step: "guard", value: "addresses", why: "taken as let in: the client's address is not known" };
   }
+  if (filter.kind === "limit") {
+    const rates = filter.rates.map(({ requests, periodS, burst }) => `${requests} in ${periodS}s (burst ${burst})`);
+    const most = [...rates, ...(filter.connections === 0 ? [] : [`${filter.connections} at a time`])];
+    return { step: "guard", value: "limit", why: `taken as let in: requests of a client, ${most.join(", ")}` };
+  }
   if (filter.kind === "basic_auth") {
     return { step: "guard", value: "password", why: `would ask for a user of ${filter.users}` };
   }

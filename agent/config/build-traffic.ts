@@ -98,6 +98,7 @@ function buildHttp({ flag, number, text, list }: Access): HttpTraffic {
     noRedirectPaths: list("http.noRedirectPaths"),
     addHeaders: list("http.addHeaders").map(headerSetting),
     hideHeaders: list("http.hideHeaders"),
+    limitStatus: Number(text("http.limitStatus")) as HttpTraffic["limitStatus"], // the setting has these two
     limitMemoryMb: number("http.limitMemoryMb"),
     hsts: flag("http.hsts.enabled") ? hstsValue(number, flag) : null,
     gzip: compression("http.gzip"),

@@ -19,6 +19,7 @@ export function modelSettings(config: Config, hostAddresses: () => readonly stri
     allowLocalEndpoints: config.endpoints.allowLocal,
     refusedNetworks: config.endpoints.refused,
     externalNames: config.endpoints.externalNames,
+    buffersAnswers: config.traffic.proxy.buffering,
     get hostAddresses() {
       return hostAddresses();
     },

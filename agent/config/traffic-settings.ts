@@ -112,12 +112,16 @@ const HTTP: readonly Setting[] = [
       counterparts: same("no-tls-redirect-locations", "/.well-known/acme-challenge"),
     },
   ),
-  setting("http.limitMemoryMb", count(1, 4096), "shared memory for what is kept of clients: their wrong passwords", {
+  setting("http.limitStatus", { kind: "choice", values: ["503", "429"] }, "status beyond a limit of an Ingress", {
+    default: "503",
+    counterparts: [...same("limit-req-status-code", "503"), ...same("limit-conn-status-code", "503")],
+  }),
+  setting("http.limitMemoryMb", count(1, 4096), "shared memory for clients of routes with limits, twice", {
     default: 16,
     counterparts: other(
       "lua-shared-dicts",
       "5 MB for each limit, fixed",
-      "all of them share it, and the oldest go first",
+      "all limits share it, and the oldest counts go first",
     ),
   }),
   setting(

@@ -24,7 +24,8 @@ import { classSettingsOf } from "./ingress/class-settings.ts";
 import { errorsService, resolveErrors } from "./ingress/route-errors.ts";
 import { resolveHeaders } from "./ingress/route-headers.ts";
 import { resolveUsers } from "./ingress/basic-auth.ts";
-import { guardFilters, keepsOut, withDefaultAccess } from "./ingress/guard-filters.ts";
+import { guardFilters, keepsOut, withDefaultAccess, withGuard } from "./ingress/guard-filters.ts";
+import { bandwidthProblem } from "./ingress/limit.ts";
 import type { Policy } from "./ingress/policy.ts";
 import { satisfyFilters } from "./ingress/satisfy.ts";
 import { NO_TIMES } from "./ingress/times.ts";
@@ -68,6 +69,7 @@ export function buildHost(input: ModelInput, settings: ModelSettings, name: stri
   };
   for (const claims of routing) for (const claim of claims.paths.get(name) ?? []) addClaim(draft, claims, claim);
   for (const claims of routing) sayAuthService(draft, claims);
+  problems.push(...routing.flatMap((claims) => bandwidthProblem(draft, claims, settings) ?? []));
   const fallback = addFallbacks(draft, routing) ?? (name === ANY_HOST ? addEdgeDefault(draft) : null);
   tellUnused(draft);
   const { serverName, problems: tlsProblems } = hostServerName(input, settings, name, all);

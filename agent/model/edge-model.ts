@@ -82,6 +82,22 @@ export type Filter =
   | ({ readonly kind: "affinity" } & Affinity)
   /** 401 for whoever is none of these users. */
   | { readonly kind: "basic_auth"; readonly realm: string; readonly users: UsersKey }
+  /** `status` for a client beyond one of the limits. */
+  | {
+      readonly kind: "limit";
+      /** Whose requests are counted together: "<namespace>/<ingress>". */
+      readonly key: string;
+      /** Canonical CIDRs that have no limit. */
+      readonly exempt: readonly string[];
+      /** Requests at a time; 0: no limit. */
+      readonly connections: number;
+      /** `burst`: requests that may be ahead of the rate. */
+      readonly rates: readonly { readonly requests: number; readonly periodS: number; readonly burst: number }[];
+      /** null: as the configuration has it. */
+      readonly status: 429 | 503 | null;
+    }
+  /** Answers are written so fast, after their first bytes. */
+  | { readonly kind: "bandwidth"; readonly bytesPerS: number; readonly afterBytes: number }
   /** 302 from exactly "/" to this path. */
   | { readonly kind: "app_root"; readonly path: string }
   /** Pages of these origins may read answers; a "*" in one stands for a label, alone for all. */

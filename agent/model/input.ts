@@ -78,6 +78,8 @@ export interface ModelSettings {
   readonly refusedNetworks: readonly string[];
   /** Patterns of the DNS names that Services of type ExternalName may be; none: all of them are off. */
   readonly externalNames: readonly string[];
+  /** nginx takes answers of backends as fast as they come: only those can be held back for a client. */
+  readonly buffersAnswers: boolean;
   /** Addresses of this machine that endpoints must not have. */
   readonly hostAddresses: readonly string[];
 }

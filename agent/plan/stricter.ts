@@ -24,6 +24,7 @@ const GUARDS: ReadonlySet<string> = new Set([
   "client_certificate",
   "external_auth",
   "satisfy_any",
+  "limit",
 ]);
 
 /** What keeps requests out, as text: any change of it counts, for no order tells a stricter list from a looser one. */

@@ -64,6 +64,7 @@ type AffinityValue = Pick<Affinity, "kind" | "name" | "mode" | "salt" | "path" |
 type Split = Extract<Filter, { kind: "split" }>;
 type Transfer = Extract<Filter, { kind: "transfer" }>;
 type Errors = Extract<Filter, { kind: "errors" }>;
+type Limit = Extract<Filter, { kind: "limit" }>;
 /** A Service beside the first; a request goes to the first of them that it asks for, else by lot. */
 export interface SplitChoiceValue {
   readonly backend: string;
@@ -87,7 +88,10 @@ export interface SplitChoiceValue {
 }
 /** What a route does, by document; docs/dataplane-api.md says how. */
 export type FilterValue =
-  | Exclude<Filter, { kind: "affinity" | "cors" | "errors" | "external_auth" | "split" | "transfer" }>
+  | Exclude<
+      Filter,
+      { kind: "affinity" | "cors" | "errors" | "external_auth" | "split" | "transfer" | "limit" | "bandwidth" }
+    >
   | ExternalAuthValue
   | Omit<Errors, "intercept">
   | AffinityValue
@@ -97,6 +101,11 @@ export type FilterValue =
   /** The profile in place of the route's own, where the configuration has it. */
   | { readonly kind: "variant"; readonly profile: string }
   | (Omit<Cors, "maxAgeS"> & { readonly max_age_s: number })
+  | (Omit<Limit, "status" | "rates"> & {
+      readonly rates: readonly { readonly requests: number; readonly period_s: number; readonly burst: number }[];
+      readonly status: 429 | 503;
+    })
+  | { readonly kind: "bandwidth"; readonly bytes_per_s: number; readonly after_bytes: number }
   | { readonly kind: "balance"; readonly by: "ewma" | "least_conn" }
   | { readonly kind: "balance"; readonly by: "hash"; readonly key: readonly string[]; readonly bound: number }
   | { readonly kind: "upstream_tls_name"; readonly name: string };
@@ -156,9 +165,11 @@ const INGRESS_LISTENERS = "ingress";
 /** What holds for all routes, by the configuration. */
 export interface RouteDefaults extends Pick<RouteValue, "timeouts" | "retry"> {
   readonly loadBalance: ProxyTraffic["loadBalance"];
+  /** What a client gets beyond a limit by number. */
+  readonly limitStatus: 429 | 503;
 }
 
-export function routeDefaults({ proxy }: Pick<Traffic, "proxy">): RouteDefaults {
+export function routeDefaults({ http, proxy }: Pick<Traffic, "http" | "proxy">): RouteDefaults {
   return {
     timeouts: {
       connect_ms: proxy.connectTimeoutMs,
@@ -167,6 +178,7 @@ export function routeDefaults({ proxy }: Pick<Traffic, "proxy">): RouteDefaults 
     },
     retry: { tries: proxy.retryTries, timeout_ms: proxy.retryTimeoutMs },
     loadBalance: proxy.loadBalance,
+    limitStatus: http.limitStatus,
   };
 }
 
@@ -175,6 +187,7 @@ export const USUAL_ROUTE_DEFAULTS: RouteDefaults = {
   timeouts: { connect_ms: 5_000, send_ms: 60_000, read_ms: 60_000 },
   retry: { tries: 3, timeout_ms: 0 },
   loadBalance: "round_robin",
+  limitStatus: 503,
 };
 
 export function renderBackend(backend: Backend): RenderedDocument {
@@ -253,11 +266,12 @@ export function routeVariant(route: Pick<Route, "filters" | "protocol" | "upstre
   return variantOf(profileOf(route).name, protocol !== "http" && protocol !== "https", { transfer, intercept });
 }
 
-function filtersOf(route: Route, { loadBalance }: RouteDefaults): readonly FilterValue[] {
+function filtersOf(route: Route, defaults: RouteDefaults): readonly FilterValue[] {
+  const { loadBalance } = defaults;
   const { filters, upstreamTls, balance } = route;
   const written = filters.flatMap((filter): readonly FilterValue[] => {
     if (filter.kind === "transfer") return [];
-    if (filter.kind !== "split") return [filterValue(filter)];
+    if (filter.kind !== "split") return [filterValue(filter, defaults)];
     return [{ kind: "split", choices: filter.alternatives.map((one) => choiceValue(route, one, loadBalance)) }];
   });
   written.push(...transferFilters(route));
@@ -277,16 +291,25 @@ function transferFilters(route: Route): readonly FilterValue[] {
   ];
 }
 
-function filterValue(filter: Exclude<Filter, Split | Transfer>): FilterValue {
+function filterValue(filter: Exclude<Filter, Split | Transfer>, { limitStatus }: RouteDefaults): FilterValue {
   if (filter.kind === "errors") {
     const { intercept: _, ...told } = filter;
     return told;
   }
   if (filter.kind === "affinity") return affinityValue(filter);
   if (filter.kind === "external_auth") return externalAuthValue(filter);
-  if (filter.kind !== "cors") return filter;
-  const { maxAgeS, ...same } = filter;
-  return { ...same, max_age_s: maxAgeS };
+  if (filter.kind === "cors") {
+    const { maxAgeS, ...same } = filter;
+    return { ...same, max_age_s: maxAgeS };
+  }
+  if (filter.kind === "limit") {
+    const rates = filter.rates.map(({ requests, periodS, burst }) => ({ requests, period_s: periodS, burst }));
+    return { ...filter, rates, status: filter.status ?? limitStatus };
+  }
+  if (filter.kind === "bandwidth") {
+    return { kind: "bandwidth", bytes_per_s: filter.bytesPerS, after_bytes: filter.afterBytes };
+  }
+  return filter;
 }
 
 function affinityValue(filter: Affinity): AffinityValue {

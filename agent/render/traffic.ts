@@ -27,6 +27,8 @@ export interface HttpTraffic extends HttpsRedirects {
   readonly addHeaders: readonly HeaderSetting[];
   /** Of backends' answers. */
   readonly hideHeaders: readonly string[];
+  /** What a client gets beyond a limit by number. */
+  readonly limitStatus: 429 | 503;
   readonly limitMemoryMb: number;
   /** The value of Strict-Transport-Security; null: none is sent. */
   readonly hsts: string | null;

@@ -13,6 +13,7 @@ local errors = require("headgate.filters.errors")
 local external_auth = require("headgate.filters.external_auth")
 local guards = require("headgate.guards")
 local headers = require("headgate.filters.headers")
+local limit = require("headgate.filters.limit")
 local limits = require("headgate.limits")
 local links = require("headgate.filters.links")
 local redirect = require("headgate.filters.redirect")
@@ -29,6 +30,7 @@ local check_list = checks.list(checks.by_kind({
     affinity = affinity.check,
     app_root = app_root.check,
     balance = balance.check,
+    bandwidth = limit.check_bandwidth,
     basic_auth = basic_auth.check,
     body_limit = checks.object({
         kind = checks.one_of("body_limit"),
@@ -41,6 +43,7 @@ local check_list = checks.list(checks.by_kind({
     errors = errors.check,
     external_auth = external_auth.check,
     forwarded_prefix = rewrite.check_forwarded_prefix,
+    limit = limit.check,
     location = links.check_location,
     redirect = redirect.check,
     request_headers = headers.check_of("request_headers"),
@@ -73,7 +76,7 @@ local place = {
     rewrite = "rewrite", satisfy_any = "satisfy", split = "split", strip = "rewrite",
     upstream_host = "upstream_host", upstream_tls_name = "tls_name",
     body_limit = "body_limit", variant = "variant",
-    basic_auth = "basic_auth",
+    bandwidth = "bandwidth", basic_auth = "basic_auth", limit = "limit",
     cookie_domain = "cookie_domain", cookie_path = "cookie_path", location = "location",
 }
 
@@ -104,6 +107,7 @@ end
 ---@field affinity headgate.pin?
 ---@field app_root string? a Location
 ---@field balance headgate.balance?
+---@field bandwidth { rate: integer, after: integer }? bytes a second, and bytes before they count
 ---@field cors headgate.cors?
 ---@field errors headgate.errors?
 ---@field links headgate.links?
@@ -141,6 +145,10 @@ function _M.compile(list, regex)
         elseif value.kind == "client_certificate" then
             filters.client_certificate = client_certificate.new(value, regex)
             guards.add(filters, value.kind, filters.client_certificate)
+        elseif value.kind == "bandwidth" then
+            filters.bandwidth = { rate = value.bytes_per_s, after = value.after_bytes }
+        elseif value.kind == "limit" then
+            guards.add(filters, value.kind, limit.new(value))
         elseif value.kind == "basic_auth" then
             guards.add(filters, value.kind, basic_auth.new(value))
         elseif value.kind == "cors" then

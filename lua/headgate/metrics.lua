@@ -3,6 +3,7 @@
 local access_names = require("headgate.access_names")
 local balance = require("headgate.balance")
 local clients = require("headgate.clients")
+local connections = require("headgate.connections")
 local contexts = require("headgate.contexts")
 local guards = require("headgate.guards")
 local health = require("headgate.health")
@@ -51,6 +52,9 @@ function _M.log()
     local ctx = take_context() or ngx.ctx
     if ctx.taken then
         balance.done(ctx.taken)
+    end
+    if ctx.in_flight then
+        connections.leave(ctx.in_flight)
     end
     local status, backend = ngx.status, ctx.backend
     if backend and (status >= HTTP_CLOSE or backend.health) then
@@ -237,7 +241,9 @@ function _M.text()
     end
     out[#out + 1] = "# HELP headgate_shared_memory_bytes Size of a shared dict, and what is free."
     out[#out + 1] = "# TYPE headgate_shared_memory_bytes gauge"
-    for _, name in ipairs({ "documents", "versions", "metrics", "health", "load", "limits" }) do
+    for _, name in ipairs({
+        "documents", "versions", "metrics", "health", "load", "limits", "connections",
+    }) do
         local shared = ngx.shared["headgate_" .. name]
         if shared then
             memory_of(out, name, shared)

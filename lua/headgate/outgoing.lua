@@ -51,6 +51,11 @@ function _M.equip(ctx, filters, path)
             return 413, "the body has more than " .. limit .. " bytes"
         end
     end
+    local bandwidth = filters.bandwidth
+    if bandwidth then
+        var.limit_rate = bandwidth.rate
+        var.hg_limit_rate_after = bandwidth.after
+    end
     if filters.tls_name then
         var.hg_tls_name = filters.tls_name
     end

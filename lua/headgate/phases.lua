@@ -7,6 +7,7 @@ local balancer = require("headgate.balancer")
 local client_hello = require("headgate.client_hello")
 local compile = require("headgate.compile")
 local fallback = require("headgate.fallback")
+local connections = require("headgate.connections")
 local health = require("headgate.health")
 local https = require("headgate.https")
 local loads = require("headgate.loads")
@@ -22,6 +23,7 @@ local sign_in = require("headgate.sign_in")
 local slow_start = require("headgate.slow_start")
 local snapshot = require("headgate.snapshot")
 local store = require("headgate.store")
+local throttle = require("headgate.throttle")
 local tls = require("headgate.tls")
 local trace = require("headgate.trace")
 local workers = require("headgate.workers")
@@ -95,11 +97,16 @@ function _M.init(settings)
     retry_budget.configure(settings.retry_budget, ngx.worker.count())
     regex.init()
     sign_in.init()
+    throttle.init()
     metrics.prepare()
     if not store.epoch() then
         snapshot.load(settings.snapshot)
         store.epoch(random.hex(16))
     end
+end
+
+local function living()
+    return workers.list(process.alive)
 end
 
 local function sweep()
@@ -116,6 +123,7 @@ local CHORES = {
     sweep,
     function() health.sweep(store.backend.cache) end,
     function() loads.sweep(process.alive) end,
+    function() connections.tick(living, process.alive) end,
 }
 
 local function tick()
@@ -131,8 +139,12 @@ end
 function _M.init_worker()
     random.seed()
     trace.init_worker()
-    workers.enlist(ngx.worker.pid(), api.configuration)
-    loads.enlist(ngx.worker.pid())
+    local own = ngx.worker.pid()
+    workers.enlist(own, api.configuration)
+    loads.enlist(own)
+    connections.sweep(function(pid)
+        return pid ~= own and process.alive(pid)
+    end)
     assert(ngx.timer.every(FLUSH_INTERVAL_S, tick))
 end
 

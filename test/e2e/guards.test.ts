@@ -1,4 +1,4 @@
-// Passwords, from manifests to answers.
+// Passwords and limits, from manifests to answers.
 
 import assert from "node:assert/strict";
 import { rm } from "node:fs/promises";
@@ -75,5 +75,20 @@ test("users of a Secret are let in, each change counts without a reload, and wit
 
   await rm(join(edge.manifestDir, "users.yaml"));
   await eventually("closed again", async () => (await status("ann:other")) === 503);
+  assert.equal((await edge.status()).reloads.total, 0);
+});
+
+test("a client beyond a limit gets 503 until its time has come", async () => {
+  const annotations = { [`${PREFIX}/limit-rpm`]: "1", [`${PREFIX}/limit-burst-multiplier`]: "3" };
+  const open = ingress({ name: "staff", host: HOST, annotations, paths: [{ path: "/", service: "web" }] });
+  await edge.writeManifest("staff.yaml", yaml(open));
+  const statuses: number[] = [];
+  await eventually("the limit holds", async () => {
+    statuses.push(await status(null));
+    return statuses.includes(200) && statuses.at(-1) === 503;
+  });
+  assert.equal(statuses.filter((code) => code === 200).length, 4, "one and a burst of three");
+  const { status: code, headers } = await edge.ask({ host: HOST });
+  assert.deepEqual([code, Number(headers["retry-after"]) > 30], [503, true]);
   assert.equal((await edge.status()).reloads.total, 0);
 });

@@ -78,6 +78,7 @@ const SETTINGS: ModelSettings = {
   allowedResponseHeaders: null,
   refusedNetworks: [],
   externalNames: [],
+  buffersAnswers: false,
   hostAddresses: [],
 };
 

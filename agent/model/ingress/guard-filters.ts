@@ -1,4 +1,4 @@
-// The guards of an Ingress's routes, as filters.
+// The guards of an Ingress's routes, and what its answers are held to, as filters.
 
 import type { Filter } from "../edge-model.ts";
 import { basicAuthFilter } from "./basic-auth.ts";
@@ -6,10 +6,14 @@ import type { Claims } from "./claims.ts";
 import type { Policy } from "./policy.ts";
 
 /** In the order in which the data plane judges them. */
-export function guardFilters({ policy }: Pick<Claims, "policy">): readonly Filter[] {
+export function guardFilters({ ingress, policy }: Pick<Claims, "ingress" | "policy">): readonly Filter[] {
   const filters: Filter[] = [];
   if (policy.access !== null) filters.push(policy.access);
+  if (policy.limit !== null) {
+    filters.push({ ...policy.limit, key: `${ingress.meta.namespace}/${ingress.meta.name}` });
+  }
   if (policy.basicAuth !== null) filters.push(basicAuthFilter(policy.basicAuth));
+  if (policy.bandwidth !== null) filters.push(policy.bandwidth);
   return filters;
 }
 
@@ -42,6 +46,6 @@ export function withDefaultAccess(filters: readonly Filter[], ofClass: Policy | 
 }
 
 /** The first of all: nobody else learns whether another guard would let him in. */
-function withGuard(guard: Filter | null, filters: readonly Filter[]): readonly Filter[] {
+export function withGuard(guard: Filter | null, filters: readonly Filter[]): readonly Filter[] {
   return guard === null ? filters : [guard, ...filters];
 }

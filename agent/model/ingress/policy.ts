@@ -20,6 +20,7 @@ import { type AuthWish, readExternalAuth } from "./external-auth.ts";
 import type { AnnotationRemark } from "./guards.ts";
 import { type ErrorsWish, readErrors } from "./errors.ts";
 import { type HeaderWishes, readHeaders } from "./headers.ts";
+import { type LimitWish, readBandwidth, readLimit } from "./limit.ts";
 import { readLinks } from "./links.ts";
 import { readRedirect } from "./redirect.ts";
 import { readSatisfy } from "./satisfy.ts";
@@ -69,6 +70,8 @@ export interface Policy {
   /** The host's name with or without "www." leads to it. */
   readonly fromToWww: boolean;
   readonly access: Extract<Filter, { kind: "access" }> | null;
+  readonly limit: LimitWish | null;
+  readonly bandwidth: Extract<Filter, { kind: "bandwidth" }> | null;
   /** null: no service is asked whether a request may pass. */
   readonly externalAuth: AuthWish | null;
   /** Of address lists and what asks for credentials, one is enough. */
@@ -117,6 +120,8 @@ export function readPolicy(annotations: Readonly<Record<string, string>>, namesp
     aliases: readAliases(draft),
     fromToWww: readFlag(draft, "from-to-www-redirect", null) ?? false,
     access: readAccess(draft),
+    limit: readLimit(draft),
+    bandwidth: readBandwidth(draft),
     externalAuth: readExternalAuth(draft, namespace),
     satisfyAny: readSatisfy(draft),
     basicAuth: readBasicAuth(draft, namespace),

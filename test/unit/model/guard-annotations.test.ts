@@ -1,10 +1,11 @@
-// Basic authentication: annotations → filters of routes.
+// Basic authentication and limits: annotations → filters of routes.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { buildHost } from "../../../agent/model/build-host.ts";
 import type { BuiltHost, Filter } from "../../../agent/model/edge-model.ts";
 import type { Secret } from "../../../agent/objects/objects.ts";
+import { renderRoute, type RouteValue, USUAL_ROUTE_DEFAULTS } from "../../../agent/render/documents.ts";
 import { BAD_KEY_PAIR, ingress, path, rule, secret, service, SETTINGS, storeOf } from "./objects.ts";
 
 const PREFIX = "nginx.ingress.kubernetes.io";
@@ -104,5 +105,101 @@ describe("basic authentication", () => {
       assert.deepEqual(told(host), [message]);
       assert.match(host.problems[0]?.fix ?? "", /htpasswd/);
     }
+  });
+});
+
+describe("limits", () => {
+  test("are counted for the Ingress, with a burst of five rates", () => {
+    assert.deepEqual(
+      filters({
+        "limit-rps": "10",
+        "limit-rpm": "300",
+        "limit-connections": "8",
+        "limit-allowlist": "10.1.2.3, 192.0.2.0/24",
+        "limit-whitelist": "2001:db8::/32",
+      }),
+      [
+        {
+          kind: "limit",
+          key: "shop/web",
+          exempt: ["10.1.2.3/32", "192.0.2.0/24", "2001:db8::/32"],
+          connections: 8,
+          rates: [
+            { requests: 10, periodS: 1, burst: 50 },
+            { requests: 300, periodS: 60, burst: 1500 },
+          ],
+          status: null,
+        },
+      ] satisfies readonly Filter[],
+    );
+    const [own] = filters({ "limit-rps": "10", "limit-burst-multiplier": "0", "headgate.dev/limit-status": "429" });
+    assert.ok(own?.kind === "limit");
+    assert.deepEqual([own.rates[0]?.burst, own.status], [0, 429]);
+  });
+
+  test("go out with the configuration's status where the Ingress has none", () => {
+    const of = (annotations: Readonly<Record<string, string>>, limitStatus: 429 | 503): unknown => {
+      const [route] = built(annotations).routes;
+      assert.ok(route !== undefined);
+      const value = JSON.parse(renderRoute(route, { ...USUAL_ROUTE_DEFAULTS, limitStatus }).text) as RouteValue; // our own text
+      const [filter] = value.filters;
+      return filter?.kind === "limit" ? [filter.status, filter.rates] : null;
+    };
+    const rates = [{ requests: 1, period_s: 1, burst: 5 }];
+    assert.deepEqual(of({ "limit-rps": "1" }, 429), [429, rates]);
+    assert.deepEqual(of({ "limit-rps": "1" }, 503), [503, rates]);
+    assert.deepEqual(of({ "limit-rps": "1", "limit-status": "503" }, 429), [503, rates]);
+  });
+
+  test("zeros are none, and make nothing strict", () => {
+    const zeros = { "limit-rps": " 0 ", "limit-rpm": "0", "limit-connections": "0", "limit-rate": "0" };
+    assert.deepEqual(filters({ ...zeros, "limit-burst-multiplier": "3", "limit-rate-after": "5" }), []);
+    assert.equal(built({ "limit-rps": "5" }).host?.strictPaths, false);
+  });
+
+  test("a number that cannot be read closes", () => {
+    for (const name of ["limit-rps", "limit-rpm", "limit-connections", "limit-rate", "limit-rate-after"]) {
+      for (const value of ["", "x", "-1", "1.5", "10r/s", "1e3", "1000001", "99999999999"]) {
+        const host = built({ [name]: value });
+        assert.notEqual(host.routes[0]?.closed, null, `${name}: ${value}`);
+        assert.equal(host.problems[0]?.code, "annotation-closes-route");
+      }
+    }
+  });
+
+  test("what weakens nothing is told, and the default used", () => {
+    const host = built({
+      "limit-rps": "1",
+      "limit-burst-multiplier": "x",
+      "limit-allowlist": "10.0.0.0/8 nobody",
+      "limit-status": "200",
+    });
+    const [limit] = host.routes[0]?.filters ?? [];
+    assert.ok(limit?.kind === "limit");
+    assert.deepEqual([limit.rates[0]?.burst, limit.exempt, limit.status], [5, ["10.0.0.0/8"], null]);
+    assert.deepEqual(
+      host.problems.map(({ code, field }) => `${code} ${field.split("/")[1]}`),
+      [
+        'annotation-invalid limit-burst-multiplier"]',
+        'annotation-invalid limit-allowlist"]',
+        'annotation-invalid limit-status"]',
+      ],
+    );
+  });
+
+  test("the rate of answers is in kilobytes, and says where it does not hold", () => {
+    const annotations = { "limit-rate": "100", "limit-rate-after": "10" };
+    assert.deepEqual(filters(annotations), [{ kind: "bandwidth", bytesPerS: 102_400, afterBytes: 10_240 }]);
+    assert.deepEqual(
+      built(annotations).problems.map(({ code, severity }) => `${code} ${severity}`),
+      ["annotation-unsupported warning"],
+    );
+    assert.deepEqual(built({ ...annotations, "proxy-buffering": "on" }).problems, []);
+    const web = ingress("shop/web", {
+      meta: { annotations: { [`${PREFIX}/limit-rate`]: "100" } },
+      rules: [rule("a.example", path("/"))],
+    });
+    const settings = { ...SETTINGS, buffersAnswers: true };
+    assert.deepEqual(buildHost(storeOf([service("shop/web"), web]), settings, "a.example").problems, []);
   });
 });

@@ -10,7 +10,7 @@ const closes = (key: string, value = "x"): boolean => readGuards(trimAnnotations
 
 describe("the table of annotations", () => {
   test("has the 138 names of ingress-nginx, those of its past that restricted, and ours", () => {
-    const ours = ["auth-verify", "hash-balance-factor", "request-headers", "response-headers"];
+    const ours = ["auth-verify", "hash-balance-factor", "limit-status", "request-headers", "response-headers"];
     const past = [...ANNOTATIONS.keys()].filter(
       (name) => name.startsWith("global-rate-limit") || name === "lua-resty-waf" || name === "secure-backends",
     );

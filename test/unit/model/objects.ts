@@ -33,6 +33,7 @@ export const SETTINGS: ModelSettings = {
   allowedResponseHeaders: null,
   refusedNetworks: [],
   externalNames: [],
+  buffersAnswers: false,
   hostAddresses: ["192.0.2.7", "2001:db8::7"],
 };
 

@@ -56,6 +56,11 @@ const anyPath = fc
   .map(([text, type, to]) => path(text, type, to));
 const anyRule = fc.tuple(host, fc.array(anyPath, { maxLength: 2 })).map(([name, paths]) => rule(name, ...paths));
 const NGINX = "nginx.ingress.kubernetes.io";
+const VERIFIED = {
+  [`${NGINX}/backend-protocol`]: "HTTPS",
+  [`${NGINX}/proxy-ssl-verify`]: "on",
+  [`${NGINX}/proxy-ssl-secret`]: "cert2",
+};
 const annotations = fc.constantFrom(
   {},
   {},
@@ -71,13 +76,10 @@ const annotations = fc.constantFrom(
   { "ingress.kubernetes.io/rewrite-target": "/new" },
   { [`${NGINX}/whitelist-source-range`]: "10.0.0.0/8" },
   { [`${NGINX}/server-alias`]: "y.example, z.example" },
-  {
-    [`${NGINX}/backend-protocol`]: "HTTPS",
-    [`${NGINX}/proxy-ssl-verify`]: "on",
-    [`${NGINX}/proxy-ssl-secret`]: "cert2",
-  },
+  VERIFIED,
   { [`${NGINX}/auth-type`]: "basic", [`${NGINX}/auth-secret`]: "cert2" },
   { [`${NGINX}/auth-type`]: "basic", [`${NGINX}/auth-secret`]: "cert", [`${NGINX}/auth-secret-type`]: "auth-map" },
+  { [`${NGINX}/limit-rate`]: "5" },
   { [`${NGINX}/canary`]: "true" },
   { [`${NGINX}/custom-headers`]: "settings" },
   { [`${NGINX}/from-to-www-redirect`]: "true" },
@@ -87,13 +89,7 @@ const annotations = fc.constantFrom(
   { [`${NGINX}/proxy-body-size`]: "0", [`${NGINX}/proxy-buffering`]: "on" },
   { [`${NGINX}/affinity`]: "cookie" },
   { [`${NGINX}/canary`]: "true", [`${NGINX}/canary-weight`]: "60" },
-  {
-    [`${NGINX}/canary`]: "true",
-    [`${NGINX}/canary-by-header`]: "X-Canary",
-    [`${NGINX}/backend-protocol`]: "HTTPS",
-    [`${NGINX}/proxy-ssl-verify`]: "on",
-    [`${NGINX}/proxy-ssl-secret`]: "cert2",
-  },
+  { [`${NGINX}/canary`]: "true", [`${NGINX}/canary-by-header`]: "X-Canary", ...VERIFIED },
   { [CLASS_ANNOTATION]: "mine" },
 );
 const position = fc
@@ -254,6 +250,7 @@ const settings: fc.Arbitrary<ModelSettings> = fc.record({
   allowedResponseHeaders: fc.constant(null),
   refusedNetworks: fc.constantFrom([], ["10.0.0.2/32"]),
   externalNames: fc.constantFrom([], ["*"], ["*.example.org"]),
+  buffersAnswers: fc.boolean(),
   hostAddresses: fc.constant(SETTINGS.hostAddresses),
 });
 
