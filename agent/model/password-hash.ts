@@ -1,4 +1,4 @@
-// The forms of password hashes that the data plane takes; lua/headgate/password_hash.lua has the same.
+// The forms of password hashes that the data plane takes; lua/headgate/guards/password_hash.lua has the same.
 // A form that costs too much is refused: who may write a Secret could stop every worker with it.
 
 const BCRYPT_COST_MAX = 12;

@@ -3,13 +3,13 @@
 local balance = require("headgate.balance")
 local balancer = require("ngx.balancer")
 local contexts = require("headgate.contexts")
-local failure = require("headgate.failure")
+local failure = require("headgate.health.failure")
 local health = require("headgate.health")
 local limits = require("headgate.limits")
 local peers = require("headgate.peers")
-local retry_budget = require("headgate.retry_budget")
+local retry_budget = require("headgate.health.retry_budget")
 local round_robin = require("headgate.pickers.round_robin")
-local slow_start = require("headgate.slow_start")
+local slow_start = require("headgate.health.slow_start")
 local store = require("headgate.store")
 
 local next_peer = round_robin.next

@@ -4,11 +4,11 @@ local affinity = require("headgate.filters.affinity")
 local basic_auth = require("headgate.filters.basic_auth")
 local filters = require("headgate.filters")
 local regex = require("headgate.regex")
-local retry_budget = require("headgate.retry_budget")
+local retry_budget = require("headgate.health.retry_budget")
 local router = require("headgate.router")
 local round_robin = require("headgate.pickers.round_robin")
 local problems = require("headgate.problems")
-local series = require("headgate.series")
+local series = require("headgate.metrics.series")
 local split = require("headgate.split")
 
 local find = string.find

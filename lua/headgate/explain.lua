@@ -2,7 +2,7 @@
 
 local guards = require("headgate.guards")
 local health = require("headgate.health")
-local hits = require("headgate.hits")
+local hits = require("headgate.metrics.hits")
 local networks = require("headgate.networks")
 local paths = require("headgate.paths")
 local request = require("headgate.request")

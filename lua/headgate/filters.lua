@@ -18,7 +18,7 @@ local limits = require("headgate.limits")
 local links = require("headgate.filters.links")
 local redirect = require("headgate.filters.redirect")
 local rewrite = require("headgate.filters.rewrite")
-local satisfy = require("headgate.satisfy")
+local satisfy = require("headgate.guards.satisfy")
 local split = require("headgate.filters.split")
 
 local ipairs = ipairs

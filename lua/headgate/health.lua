@@ -6,13 +6,13 @@
 -- anyway: so the next request in every worker sees it, and a backend without trouble pays for
 -- nothing. A worker that is killed leaves at most a claim to try a peer, which expires.
 
-local checked_peers = require("headgate.checked_peers")
-local failure = require("headgate.failure")
+local checked_peers = require("headgate.health.checked_peers")
+local failure = require("headgate.health.failure")
 local limits = require("headgate.limits")
-local outliers = require("headgate.outliers")
+local outliers = require("headgate.health.outliers")
 local peers = require("headgate.peers")
-local peer_records = require("headgate.peer_records")
-local slow_start = require("headgate.slow_start")
+local peer_records = require("headgate.health.peer_records")
+local slow_start = require("headgate.health.slow_start")
 
 local format = string.format
 local sort = table.sort

@@ -1,14 +1,15 @@
---- The guard by user and password (RFC 7617): its shape. Pure. headgate.sign_in looks passwords up.
+--- The guard by user and password (RFC 7617): its shape. Pure. headgate.guards.sign_in looks
+-- passwords up.
 
 local checks = require("headgate.checks")
 local limits = require("headgate.limits")
-local password_hash = require("headgate.password_hash")
+local password_hash = require("headgate.guards.password_hash")
 
 local find, gsub = string.find, string.gsub
 local pairs, type = pairs, type
 
 local _M = {
-    -- Set by headgate.sign_in. Without it there is nobody who could be let in.
+    -- Set by headgate.guards.sign_in. Without it there is nobody who could be let in.
     ---@type function?
     judge = nil,
     ---@type function?

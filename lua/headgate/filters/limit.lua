@@ -1,5 +1,5 @@
 --- The guard by number: requests in a time and requests at a time of one client. And how fast an
--- answer is written. Their shapes. Pure; headgate.throttle counts.
+-- answer is written. Their shapes. Pure; headgate.guards.throttle counts.
 
 local checks = require("headgate.checks")
 local limits = require("headgate.limits")
@@ -8,7 +8,7 @@ local networks = require("headgate.networks")
 local ipairs, type = ipairs, type
 
 local _M = {
-    -- Set by headgate.throttle. Without it nobody is let in.
+    -- Set by headgate.guards.throttle. Without it nobody is let in.
     ---@type function?
     judge = nil,
 }

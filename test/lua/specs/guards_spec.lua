@@ -1,6 +1,6 @@
 local filters = require("headgate.filters")
 local guards = require("headgate.guards")
-local satisfy = require("headgate.satisfy")
+local satisfy = require("headgate.guards.satisfy")
 local networks = require("headgate.networks")
 
 local HERE = { kind = "access", allow = { { "127.0.0.0/8" } }, deny = {} }

@@ -1,4 +1,4 @@
-local outliers = require("headgate.outliers")
+local outliers = require("headgate.health.outliers")
 
 local function rules(change)
     local made = {

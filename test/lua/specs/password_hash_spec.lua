@@ -1,8 +1,8 @@
 local basic_auth = require("headgate.filters.basic_auth")
 local cjson = require("cjson")
-local clients = require("headgate.clients")
+local clients = require("headgate.guards.clients")
 local networks = require("headgate.networks")
-local password_hash = require("headgate.password_hash")
+local password_hash = require("headgate.guards.password_hash")
 
 -- test/unit/model/users.test.ts holds the agent to the same list.
 local file = assert(io.open("test/lua/documents/hashes.json"))

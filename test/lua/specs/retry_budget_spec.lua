@@ -1,4 +1,4 @@
-local retry_budget = require("headgate.retry_budget")
+local retry_budget = require("headgate.health.retry_budget")
 
 -- Runs requests of which each wants a retry; gives how many retries each request got.
 local function run(id, rate, seconds, from)

@@ -1,4 +1,4 @@
-local series = require("headgate.service_series")
+local series = require("headgate.metrics.service_series")
 
 local function flushed()
     local added = {}

@@ -2,7 +2,7 @@
 
 local cjson = require("cjson").new()
 local limits = require("headgate.limits")
-local outliers = require("headgate.outliers")
+local outliers = require("headgate.health.outliers")
 local peers = require("headgate.peers")
 local store = require("headgate.store")
 

@@ -1,7 +1,7 @@
 --- What is measured of each Service: when a request ends, and as Prometheus text.
 
-local labels = require("headgate.metric_labels")
-local series = require("headgate.service_series")
+local labels = require("headgate.metrics.metric_labels")
+local series = require("headgate.metrics.service_series")
 
 local format = string.format
 local ipairs, pairs, tonumber, tostring = ipairs, pairs, tonumber, tostring

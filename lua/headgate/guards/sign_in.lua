@@ -4,10 +4,10 @@
 -- a bound for what all clients, and for what the wrong passwords of one of them, may cost.
 
 local basic_auth = require("headgate.filters.basic_auth")
-local clients = require("headgate.clients")
+local clients = require("headgate.guards.clients")
 local limits = require("headgate.limits")
-local password_hash = require("headgate.password_hash")
-local passwords = require("headgate.passwords")
+local password_hash = require("headgate.guards.password_hash")
+local passwords = require("headgate.guards.passwords")
 local random = require("headgate.random")
 local store = require("headgate.store")
 

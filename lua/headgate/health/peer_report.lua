@@ -1,10 +1,10 @@
 --- What is known of peers, for people: GET /v1/peers and the metrics.
 
 local cjson = require("cjson").new()
-local checked_peers = require("headgate.checked_peers")
+local checked_peers = require("headgate.health.checked_peers")
 local health = require("headgate.health")
 local loads = require("headgate.loads")
-local peer_records = require("headgate.peer_records")
+local peer_records = require("headgate.health.peer_records")
 local peers = require("headgate.peers")
 local store = require("headgate.store")
 

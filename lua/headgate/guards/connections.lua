@@ -1,7 +1,7 @@
 --- How many requests are in flight of something, over all workers. Each worker keeps its own share
 -- beside the sum, so that what a killed worker had can be taken off again.
 
-local clients = require("headgate.clients")
+local clients = require("headgate.guards.clients")
 
 local match = string.match
 local ipairs, tonumber = ipairs, tonumber

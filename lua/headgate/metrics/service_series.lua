@@ -1,4 +1,5 @@
---- Counters of the requests of each backend, summed in the worker as headgate.series does it. Pure.
+--- Counters of the requests of each backend, summed in the worker as headgate.metrics.series does
+-- it. Pure.
 -- Kept by the ids of existing backends, so their number is bounded by the documents.
 
 local match = string.match

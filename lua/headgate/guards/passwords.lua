@@ -2,7 +2,7 @@
 
 local bit = require("bit")
 local ffi = require("ffi")
-local password_hash = require("headgate.password_hash")
+local password_hash = require("headgate.guards.password_hash")
 
 local bor, bxor, rshift, lshift, band = bit.bor, bit.bxor, bit.rshift, bit.lshift, bit.band
 local byte, match, sub = string.byte, string.match, string.sub

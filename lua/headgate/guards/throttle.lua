@@ -2,8 +2,8 @@
 -- Requests in a time are held to the generic cell rate algorithm: one number per client, the time
 -- at which all that it has sent would be due at its rate, and by how much that may be ahead.
 
-local clients = require("headgate.clients")
-local connections = require("headgate.connections")
+local clients = require("headgate.guards.clients")
+local connections = require("headgate.guards.connections")
 local contexts = require("headgate.contexts")
 local limit = require("headgate.filters.limit")
 local networks = require("headgate.networks")
