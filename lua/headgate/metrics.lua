@@ -71,12 +71,16 @@ function _M.log()
     end
 end
 
+local function is_backend(id)
+    return store.is_held(store.backend, id)
+end
+
 --- Adds this worker's counts to those of all: those of Services in turns, unless all are wanted.
 ---@param all boolean?
 function _M.flush(all)
     hits.flush()
     series.flush(add)
-    service_series.flush(add, all)
+    service_series.flush(add, is_backend, all)
     health.flush(add)
     outcomes.flush(add)
     if clients.evictions > 0 then

@@ -99,11 +99,16 @@ end
 
 --- Adds what was counted since the last time to shared memory, of the backends whose turn it is.
 ---@param add fun(key: string, amount: number)
+---@param is_there fun(id: string): boolean whether there is such a backend: the counts of one that
+---  is gone are dropped, for nobody would take them out of shared memory again
 ---@param all boolean? of all backends
-function _M.flush(add, all)
+function _M.flush(add, is_there, all)
     turn = (turn + 1) % TURNS
-    for _, series in pairs(held) do
-        if series.dirty and (all or series.turn == turn) then
+    for id, series in pairs(held) do
+        local due = series.dirty and (all or series.turn == turn)
+        if due and not is_there(id) then
+            held[id] = nil
+        elseif due then
             series.dirty = false
             flush_histogram(series, _M.DURATION, 0, add)
             flush_histogram(series, _M.HEADER, SIZE, add)

@@ -117,6 +117,15 @@ describe("metrics of a Service", () => {
     for (const host of ["gone.test", "stays.test", "nobody.test"]) await ask(nginx.http, host);
     await series("gone-test", 1);
     await series("stays-test", 1);
+    // Each worker adds what it counted: the one that answers has not all of it.
+    const all = [
+      /headgate_requests_total\{[^}]*stays-test/,
+      /headgate_requests_total\{namespace="",ingress="",service="",/,
+    ];
+    await eventually("the others are counted too", async () => {
+      const { text } = await nginx.push.call("GET", "/v1/metrics");
+      return all.every((one) => one.test(text));
+    });
     await nginx.push.put(
       lines.delete("host", "ingress/gone.test"),
       lines.delete("route", "test/gone-test/all"),

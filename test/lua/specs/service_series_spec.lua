@@ -4,6 +4,8 @@ local function flushed()
     local added = {}
     series.flush(function(key, amount)
         added[key] = (added[key] or 0) + amount
+    end, function(id)
+        return id ~= "shop/deleted/80"
     end, true)
     return added
 end
@@ -63,9 +65,17 @@ describe("the series of a backend", function()
                     assert.is_nil(written[id])
                     written[id] = round
                 end
+            end, function()
+                return true
             end)
             assert.equal(40 / series.TURNS, ids)
         end
+    end)
+
+    it("drops what was counted of a backend that is gone", function()
+        series.count(series.of("shop/deleted/80"), 1, 1, 1, 1)
+        assert.same({}, flushed())
+        assert.same({}, flushed())
     end)
 
     it("reads its keys back", function()
