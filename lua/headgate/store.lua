@@ -83,12 +83,14 @@ local function load(of, id, entry, version, changes)
     end
     local built, problem, detail = reading.build(of.name, id, text)
     if not built then
-        -- The reload that brings a policy is on its way; where it fails, the agent says so.
-        if problem ~= compile.UNKNOWN_POLICY then
+        -- The reload that brings a policy or a profile is on its way; where it fails, or there is
+        -- no room for it, the agent says so.
+        if problem ~= compile.UNKNOWN_POLICY and problem ~= compile.UNKNOWN_PROFILE then
             _M.report(format("%s %s cannot be used: %s", of.name, id, tostring(problem)))
         end
         if entry and compile.stands_in(entry, problem, detail) then
-            return problem == compile.UNKNOWN_PROFILE and compile.stand_in(entry, detail) or entry
+            local strict = problem == compile.UNKNOWN_PROFILE and detail
+            return strict and compile.stand_in(entry, strict) or entry
         end
         built = { broken = tostring(problem) }
     end
