@@ -156,7 +156,7 @@ function routeOf(draft: Draft, claims: Claims, written: Claim): MadeRoute {
   const origin = {
     settings,
     service,
-    errorsService: errorsService(input, claims),
+    errorsService: errorsService(input, settings, claims),
     configMap,
     classPolicy: ofClass.policy,
     regex,

@@ -86,6 +86,13 @@ export class IngressIndex {
     return hosts;
   }
 
+  /** Hosts with errors that the edge's default backend answers. Looked for each time: that Service changes rarely. */
+  hostsOfDefaultErrors(): readonly string[] {
+    return [...this.#byHost].flatMap(([host, users]) =>
+      [...users.values()].some(({ policy }) => policy.errors?.service === null) ? [host] : [],
+    );
+  }
+
   hostsOfSecret(secret: string): ReadonlySet<string> {
     const hosts = new Set<string>();
     for (const claims of this.#bySecret.get(secret)?.values() ?? []) {

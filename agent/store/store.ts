@@ -355,6 +355,7 @@ export class Store implements ModelInput {
     if (!isDefault && !this.#index.usesService(key)) return;
     this.#mark(`backend:${key}`);
     for (const host of this.hostsOfService(key)) this.#mark(`host:${host}`);
+    if (isDefault) for (const host of this.#index.hostsOfDefaultErrors()) this.#mark(`host:${host}`);
   }
 
   #wantNodes(): void {

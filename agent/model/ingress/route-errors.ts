@@ -16,10 +16,16 @@ interface Place {
   readonly problems: Problem[];
 }
 
-/** The Service that default-backend names, for a route to depend on. */
-export function errorsService(input: ModelInput, { ingress, policy }: Claims): Service | undefined {
-  const service = policy.errors?.service ?? null;
-  return service === null ? undefined : input.service(`${ingress.meta.namespace}/${service}`);
+/** The Service that answers errors, for a route to depend on: the one that default-backend names, else the edge's. */
+export function errorsService(
+  input: ModelInput,
+  settings: ModelSettings,
+  { ingress, policy }: Claims,
+): Service | undefined {
+  if (policy.errors === null) return undefined;
+  const { service } = policy.errors;
+  const key = service === null ? settings.defaultBackend?.service : `${ingress.meta.namespace}/${service}`;
+  return key === undefined ? undefined : input.service(key);
 }
 
 /** The filter; what is wrong is added to `problems`: then errors go out as they come. */
@@ -34,7 +40,7 @@ export function resolveErrors(place: Place, claims: Claims, backend: BackendKey 
 
 function ownDefault(place: Place, claims: Claims, name: string): BackendKey | null {
   const key = `${claims.ingress.meta.namespace}/${name}`;
-  const service = errorsService(place.input, claims);
+  const service = errorsService(place.input, place.settings, claims);
   if (service !== undefined && findPort(service, FIRST_PORT) !== undefined) {
     return backendKey(key, service, FIRST_PORT);
   }
@@ -47,7 +53,7 @@ function edgeDefault(place: Place, claims: Claims): BackendKey | null {
   const { defaultBackend } = place.settings;
   if (defaultBackend !== null) {
     const { service, port } = defaultBackend;
-    return backendKey(service, place.input.service(service), port);
+    return backendKey(service, errorsService(place.input, place.settings, claims), port);
   }
   const fix = "name a Service in the annotation default-backend";
   say(place, claims, { annotation: "custom-http-errors", what: "there is no default backend", fix });

@@ -8,6 +8,7 @@ import type { KubernetesObject } from "../../../agent/objects/objects.ts";
 import { EdgeBuilder } from "../../../agent/loop/edge-builder.ts";
 import { buildersOf } from "../../../agent/loop/builders.ts";
 import { allKeys } from "../../../agent/model/keys.ts";
+import { Store } from "../../../agent/store/store.ts";
 import { ingress, path, rule, service, servicePort, SETTINGS, storeOf } from "./objects.ts";
 
 const prefixed = (annotations: Readonly<Record<string, string>>): Record<string, string> =>
@@ -75,6 +76,31 @@ describe("errors that another Service answers", () => {
     store.apply([{ kind: "put", object: service("shop/sorry", [servicePort(81)]) }]);
     for (const key of store.takeDirty()) builder.build(key);
     assert.match(builder.wanted.get(`route:${String(routeKey(builder))}`)?.text ?? "", /"backend":"shop\/sorry\/81"/);
+  });
+
+  test("follow the edge's default backend when that Service comes and changes", () => {
+    const front = ingress("shop/front", {
+      meta: { annotations: prefixed({ "custom-http-errors": "404" }) },
+      rules: [rule("a.example", path("/"))],
+    });
+    const settings = { ...SETTINGS, defaultBackend: { service: "infra/errors", port: "http" } };
+    const store = new Store({
+      settings,
+      requiredKinds: [],
+      onDirty: () => undefined,
+      onWantedSecrets: () => undefined,
+    });
+    store.apply([front, service("shop/web")].map((object) => ({ kind: "put", object })));
+    const builder = new EdgeBuilder(buildersOf(store, settings, () => 0));
+    const answers = (): string | undefined => {
+      for (const key of store.takeDirty()) builder.build(key);
+      return /"backend":"(infra[^"]*)"/.exec(builder.wanted.get(`route:${String(routeKey(builder))}`)?.text ?? "")?.[1];
+    };
+    assert.equal(answers(), "infra/errors/http");
+    store.apply([{ kind: "put", object: service("infra/errors", [servicePort(80, "http")]) }]);
+    assert.equal(answers(), "infra/errors/80");
+    store.apply([{ kind: "put", object: service("infra/errors", [servicePort(8080, "http")]) }]);
+    assert.equal(answers(), "infra/errors/8080");
   });
 
   test("go out as they come where the Service is not there, and that is told once", () => {
