@@ -7,7 +7,7 @@ local parts = require("headgate.parts")
 local paths = require("headgate.paths")
 
 local concat = table.concat
-local find, lower, sub = string.find, string.lower, string.sub
+local find, lower = string.find, string.lower
 local ipairs, type = ipairs, type
 
 local _M = {}
@@ -40,15 +40,7 @@ local function name(value, field)
     end
 end
 
-local function part(value, field)
-    local problem = text(value, field)
-    if problem then
-        return problem
-    end
-    if sub(value, 1, 1) == "$" and not VARIABLES[sub(value, 2)] then
-        return field .. ": not a variable that is filled in"
-    end
-end
+local part = parts.check(text, VARIABLES)
 
 local set = checks.list(checks.object({
     name = name,

@@ -18,15 +18,7 @@ local url = checks.text(limits.path_bytes_max, "^[!-~]+$", "text of a URL")
 local attribute = checks.text(limits.path_bytes_max, "^[!-:<-~]+$", "an attribute of a cookie")
 local anything = checks.text(limits.path_bytes_max, "^[!-~]*$", "text of a URL")
 
-local function part(value, field)
-    local problem = anything(value, field)
-    if problem then
-        return problem
-    end
-    if sub(value, 1, 1) == "$" and not VARIABLES[sub(value, 2)] then
-        return field .. ": not a variable that is filled in"
-    end
-end
+local part = parts.check(anything, VARIABLES)
 
 --- What the document of redirects may look like.
 _M.check_location = checks.object({

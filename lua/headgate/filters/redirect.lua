@@ -18,15 +18,7 @@ local VARIABLES = {
 
 local text = checks.text(limits.path_bytes_max)
 
-local function part(value, field)
-    local problem = text(value, field)
-    if problem then
-        return problem
-    end
-    if sub(value, 1, 1) == "$" and not VARIABLES[sub(value, 2)] then
-        return field .. ": not a variable that is filled in"
-    end
-end
+local part = parts.check(text, VARIABLES)
 
 --- What its document may look like.
 _M.check = checks.object({
